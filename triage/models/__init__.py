@@ -1,0 +1,3 @@
+from triage.models.user import User
+
+__all__ = ["User"]

@@ -1,0 +1,239 @@
+"""What the pipeline reads and what it answers: frozen values, no Django, no database."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vector = NDArray[np.float32]
+
+FieldName = Literal[
+    "category",
+    "priority",
+    "team",
+    "tier",
+    "severity",
+    "effort",
+    "component",
+    "sentiment",
+    "tags",
+    "language",
+    "summary",
+    "is_technical",
+]
+FIELDS: tuple[FieldName, ...] = (
+    "category",
+    "priority",
+    "team",
+    "tier",
+    "severity",
+    "effort",
+    "component",
+    "sentiment",
+    "tags",
+    "language",
+    "summary",
+    "is_technical",
+)
+PRIORITIES = ("P1", "P2", "P3", "P4")
+TIERS = (1, 2, 3)
+SEVERITIES = ("minor", "major", "critical", "blocker")
+EFFORTS = ("small", "medium", "large", "extra-large")
+SENTIMENTS = ("positive", "neutral", "negative", "urgent")
+MAX_TAGS = 5
+MANUAL_REVIEW = "manual_review"
+
+Band = Literal["apply", "suggest", "ask"]
+EngineName = Literal["local", "model", "rules"]
+FieldValue = str | int | bool | tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One member of the taxonomy: a category, team or component."""
+
+    key: str
+    name: str
+    description: str
+    aliases: tuple[str, ...] = ()
+    default_team: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taxonomy:
+    categories: tuple[Label, ...]
+    teams: tuple[Label, ...]
+    components: tuple[Label, ...]
+
+    def values(self, name: FieldName) -> tuple[Any, ...] | None:
+        """The closed set of values a field may take, or None where it is free text."""
+        closed: dict[str, tuple[Any, ...]] = {
+            "category": tuple(label.key for label in self.categories),
+            "team": tuple(label.key for label in self.teams),
+            "component": tuple(label.key for label in self.components),
+            "priority": PRIORITIES,
+            "tier": TIERS,
+            "severity": SEVERITIES,
+            "effort": EFFORTS,
+            "sentiment": SENTIMENTS,
+            "is_technical": (True, False),
+        }
+        return closed.get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One text of the conversation, oldest first in an Inquiry."""
+
+    author: Literal["customer", "agent"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """What is read: the subject and the whole conversation of one ticket, or one bare text."""
+
+    subject: str
+    turns: tuple[Turn, ...]
+    source: str = ""
+    requester_name: str = ""
+    requester_email: str = ""
+    submitted_priority: str | None = None
+    submitted_tier: int | None = None
+    subject_kind: str = ""
+    subject_id: str = ""
+
+    @property
+    def text(self) -> str:
+        """The customer's own words, subject first: what the local engine and the rules read."""
+        own = [turn.text for turn in self.turns if turn.author == "customer"]
+        return "\n\n".join([self.subject, *own])
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A text whose labels a person decided: an example for the model and for its neighbours."""
+
+    text: str
+    labels: Mapping[FieldName, FieldValue]
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A resolved ticket like this one, with the reply that a person approved."""
+
+    number: int
+    subject: str
+    reply: str
+    similarity: float
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FieldReading:
+    """What one engine thinks of one field. `confidence` is a calibrated probability, 0 to 1."""
+
+    value: FieldValue
+    confidence: float
+    reason: str
+    engine: EngineName
+    band: Band = "suggest"
+
+
+Readings = Mapping[FieldName, FieldReading]
+
+
+@dataclass(frozen=True, slots=True)
+class AskedModel:
+    """The answer of one model call, as much of it as the pipeline may know."""
+
+    text: str
+    model: str
+    stop_reason: str
+    call_id: int | None
+    cost_usd: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One request to a language model. `schema` is a JSON schema the answer must follow, or None for prose."""
+
+    operation: Literal["classify", "draft", "summary", "repair"]
+    system: str
+    user: str
+    prompt_version: str
+    max_tokens: int
+    schema: Mapping[str, Any] | None = None
+    names: tuple[str, ...] = ()
+    subject_kind: str = ""
+    subject_id: str = ""
+
+
+Ask = Callable[[Question], Awaitable[AskedModel]]
+
+
+class NoAnswer(Exception):
+    """No model can answer now (no key, budget spent, breaker open, refused, timed out). Use the next engine."""
+
+
+class LocalReader(Protocol):
+    """A loaded local engine; `triage.engines.local` is the one that ships."""
+
+    version: str
+
+    def read(self, inquiry: Inquiry, vector: Vector, taxonomy: Taxonomy) -> Readings:
+        """A reading for every field this engine knows; fields it can not judge are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a reading may lean on; gathered by the caller, so that the pipeline needs no database.
+
+    `local` is a loaded local engine or None; `ask` is `triage.calls.ask` or None when no model is configured;
+    `vector` is the embedding of the cleaned text, 384 float32, unit length.
+    """
+
+    taxonomy: Taxonomy
+    vector: Vector | None = None
+    local: LocalReader | None = None
+    ask: Ask | None = None
+    examples: Sequence[Decided] = ()
+    answers: Sequence[Answered] = ()
+    sla_hours: Mapping[str, float] = field(default_factory=dict)
+    guidance: str = ""
+    signature: str = ""
+    escalate_below: float = 0.7
+    want_draft: bool = True
+    engine: Literal["cascade", "local", "model", "rules"] = "cascade"
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    text: str
+    engine: Literal["model", "template"]
+    citations: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the machine thinks of a ticket: a reading for each field, whether a person must look first, a draft."""
+
+    fields: Mapping[FieldName, FieldReading]
+    escalated: bool
+    escalation_reason: str
+    draft: Drafted | None
+    model: str = ""
+    prompt_version: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def confidence(self) -> float:
+        """The figure a queue shows: how sure the category is."""
+        reading = self.fields.get("category")
+        return reading.confidence if reading else 0.0
