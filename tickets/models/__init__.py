@@ -1,0 +1,65 @@
+from tickets.models.api_key import SCOPES, ApiKey
+from tickets.models.choices import (
+    ENDED,
+    OPEN,
+    Effort,
+    Lane,
+    Priority,
+    Sentiment,
+    Severity,
+    Status,
+    Tier,
+    TriageState,
+    priority_of,
+)
+from tickets.models.delivery import Delivery, DeliveryAttempt
+from tickets.models.draft import Draft
+from tickets.models.event import Event
+from tickets.models.example import Example
+from tickets.models.import_run import ImportRun
+from tickets.models.message import Message
+from tickets.models.person import Agent, Requester
+from tickets.models.review import Review
+from tickets.models.sla import SlaPolicy
+from tickets.models.source import Source
+from tickets.models.suggestion import Suggestion
+from tickets.models.taxonomy import Category, Component
+from tickets.models.team import Team
+from tickets.models.ticket import SUBJECT_LIMIT, SUBMISSION, TEXT_LIMIT, Ticket, excerpt_of
+
+__all__ = [
+    "ENDED",
+    "OPEN",
+    "SCOPES",
+    "SUBJECT_LIMIT",
+    "SUBMISSION",
+    "TEXT_LIMIT",
+    "Agent",
+    "ApiKey",
+    "Category",
+    "Component",
+    "Delivery",
+    "DeliveryAttempt",
+    "Draft",
+    "Effort",
+    "Event",
+    "Example",
+    "ImportRun",
+    "Lane",
+    "Message",
+    "Priority",
+    "Requester",
+    "Review",
+    "Sentiment",
+    "Severity",
+    "SlaPolicy",
+    "Source",
+    "Status",
+    "Suggestion",
+    "Team",
+    "Ticket",
+    "Tier",
+    "TriageState",
+    "excerpt_of",
+    "priority_of",
+]

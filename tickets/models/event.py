@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pghistory
+
+from tickets.models.ticket import Ticket
+
+TRACKED = (
+    "number",
+    "subject",
+    "requester",
+    "status",
+    "category",
+    "priority",
+    "team",
+    "tier",
+    "severity",
+    "effort",
+    "component",
+    "sentiment",
+    "tags",
+    "language",
+    "summary",
+    "is_technical",
+    "escalated",
+    "escalation_reason",
+    "assignee",
+    "error",
+)
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    _Snapshot: Any = object
+else:
+    _Snapshot = pghistory.create_event_model(
+        Ticket,
+        pghistory.InsertEvent("created"),
+        pghistory.UpdateEvent("changed"),
+        pghistory.DeleteEvent("deleted"),
+        fields=list(TRACKED),
+        context_field=pghistory.ContextJSONField(),
+        context_id_field=None,
+        append_only=True,
+        model_name="Event",
+    )
+
+
+class Event(_Snapshot):  # type: ignore[misc]
+    """A snapshot of a ticket after each change of a tracked field, written by the database's own trigger.
+
+    The context names the actor ("user:7", "machine:local", "api:3") and the correlation id; a change made past the
+    application has none and belongs to the actor "database". What changed is the difference to the event before.
+    """
+
+    @property
+    def actor(self) -> str:
+        return str((self.pgh_context or {}).get("actor", "database"))
+
+    @property
+    def correlation_id(self) -> str:
+        return str((self.pgh_context or {}).get("correlation_id", ""))

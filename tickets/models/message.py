@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from tickets.models.person import Requester
+from tickets.models.ticket import Ticket
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    def conversation(self) -> Self:
+        """What customer and desk said to each other, oldest first; no comments, no notes of the system."""
+        return self.filter(kind__in=(Message.Kind.INBOUND, Message.Kind.OUTBOUND)).order_by("pk")
+
+
+class Message(models.Model):
+    """One text in a ticket's thread. Written once; a text is never edited."""
+
+    class Kind(models.TextChoices):
+        INBOUND = "inbound", "From the customer"
+        OUTBOUND = "outbound", "Reply"
+        COMMENT = "comment", "Internal comment"
+        SYSTEM = "system", "Note"
+
+    ticket = models.ForeignKey(Ticket, models.CASCADE, related_name="messages")
+    kind = models.CharField(max_length=10, choices=Kind)
+    text = models.TextField()
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
+    requester = models.ForeignKey(Requester, models.PROTECT, null=True, blank=True, related_name="messages")
+    external_id = models.CharField(max_length=255, blank=True)
+    message_id = models.CharField(max_length=255, blank=True, help_text="Message-ID of the mail, without brackets.")
+    created_at = models.DateTimeField(db_index=True)
+
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["ticket", "external_id"], condition=~Q(external_id=""), name="one_message_an_external_id"
+            ),
+        ]
+        indexes = [models.Index(fields=["message_id"], condition=~Q(message_id=""), name="message_by_mail_id")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}, {self.created_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def author_label(self) -> str:
+        if self.author:
+            return self.author.label
+        if self.requester:
+            return self.requester.label
+        return "Triage Desk" if self.kind == self.Kind.SYSTEM else "Customer"

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Lower
+
+from tickets.models.team import Team
+
+
+class Requester(models.Model):
+    """A customer: somebody who asks."""
+
+    email = models.EmailField(max_length=254)
+    name = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Lower("email"), name="one_requester_an_address")]
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def label(self) -> str:
+        return self.name or self.email
+
+
+class Agent(models.Model):
+    """What the desk knows of a staff user."""
+
+    class Role(models.TextChoices):
+        AGENT = "agent", "Agent"
+        LEAD = "lead", "Lead"
+        ADMIN = "admin", "Admin"
+        AUDITOR = "auditor", "Auditor"
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, related_name="agent")
+    role = models.CharField(max_length=10, choices=Role, default=Role.AGENT)
+    teams = models.ManyToManyField(Team, blank=True, related_name="agents")
+    capacity = models.PositiveSmallIntegerField(default=25, help_text="Open tickets this person can carry.")
+    available = models.BooleanField(default=True)
+
+    def __str__(self) -> str:
+        return self.user.label
+
+    @property
+    def sees_everything(self) -> bool:
+        """Leads, admins and auditors see every team's tickets, and so does an agent who belongs to no team."""
+        return self.user.is_superuser or self.role != self.Role.AGENT or not self.teams.exists()
+
+    @property
+    def may_decide(self) -> bool:
+        return self.role != self.Role.AUDITOR

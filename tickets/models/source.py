@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from django.db import models
+
+
+class Source(models.Model):
+    """One configured door: the form, an API client, a mailbox, a repository, a file that was imported."""
+
+    kind = models.CharField(max_length=20, help_text="A key of tickets.channels.CHANNELS.")
+    name = models.CharField(max_length=100, unique=True)
+    active = models.BooleanField(default=True)
+    sender = models.CharField(max_length=254, blank=True, help_text="From address of replies. Empty: the default one.")
+    signature = models.TextField(blank=True, help_text="Ends every reply that leaves by this door.")
+    guidance = models.TextField(blank=True, help_text="What a language model should know about tickets of this source.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pgtrigger
+from django.db import models
+
+from tickets.models.message import Message
+from tickets.models.ticket import Ticket
+
+
+class Suggestion(models.Model):
+    """A Verdict stored for a ticket. Never changed, only followed by another."""
+
+    ticket = models.ForeignKey(Ticket, models.CASCADE, related_name="suggestions")
+    # {field: {value, confidence, band, reason, engine}}
+    fields = models.JSONField()
+    confidence = models.FloatField()
+    escalated = models.BooleanField()
+    escalation_reason = models.CharField(max_length=300, blank=True)
+    draft = models.TextField(blank=True)
+    draft_engine = models.CharField(max_length=10, blank=True)
+    citations = models.JSONField(default=list, blank=True)
+    model = models.CharField(max_length=80, blank=True)
+    prompt_version = models.CharField(max_length=40, blank=True)
+    notes = models.JSONField(default=list, blank=True)
+    last_message = models.ForeignKey(Message, models.SET_NULL, null=True, related_name="+")
+    milliseconds = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        triggers = [pgtrigger.Protect(name="never_changed", operation=pgtrigger.Update)]
+
+    def __str__(self) -> str:
+        return f"Suggestion {self.pk} for #{self.ticket_id}"

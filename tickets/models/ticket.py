@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+from pgvector.django import CosineDistance, HalfVectorField, HnswIndex
+
+from tickets.models.choices import (
+    ENDED,
+    OPEN,
+    Effort,
+    Lane,
+    Priority,
+    Sentiment,
+    Severity,
+    Status,
+    Tier,
+    TriageState,
+)
+from tickets.models.person import Agent, Requester
+from tickets.models.source import Source
+from tickets.models.taxonomy import Category, Component
+from tickets.models.team import Team
+from tickets.models.work import Work
+
+if TYPE_CHECKING:
+    from tickets.models.draft import Draft
+    from tickets.models.suggestion import Suggestion
+    from triage.models import User
+
+SUBJECT_LIMIT = 300
+TEXT_LIMIT = 100_000
+EXCERPT = 160
+
+
+class TicketQuerySet(models.QuerySet["Ticket"]):
+    def open(self) -> Self:
+        return self.filter(status__in=OPEN)
+
+    def visible_to(self, user: User) -> Self:
+        """An agent with teams sees these teams' tickets, those of Manual Review and those of no team."""
+        agent = Agent.objects.filter(user=user).select_related("user").first()
+        if agent is None:
+            return self if user.is_superuser else self.none()
+        if agent.sees_everything:
+            return self
+        return self.filter(Q(team__in=agent.teams.all()) | Q(team__key="manual_review") | Q(team=None))
+
+    def for_rows(self) -> Self:
+        """What a row of the queue shows, in one query."""
+        return self.select_related("category", "team", "assignee", "requester", "source").defer("embedding")
+
+    def due_for_triage(self) -> Self:
+        return self.filter(triage_state=TriageState.SUBMITTED, not_before__lte=timezone.now())
+
+    def matching(self, words: str) -> Self:
+        """Tickets whose number, subject, first words or requester's address hold what was typed."""
+        found = Q(subject__icontains=words) | Q(excerpt__icontains=words) | Q(requester__email__icontains=words)
+        if words.lstrip("#").isdigit() and len(words) < 18:
+            found |= Q(number=int(words.lstrip("#")))
+        return self.filter(found)
+
+    def nearest(self, vector: Sequence[float]) -> Self:
+        """Ordered by likeness to a vector of the shipped embedding; adds `distance` (1 - cosine)."""
+        return self.exclude(embedding=None).annotate(distance=CosineDistance("embedding", vector)).order_by("distance")
+
+
+class Ticket(Work):
+    """One request of a customer. A field holds the best value known: a person's, else the machine's, else nothing."""
+
+    number = models.BigAutoField(primary_key=True)
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    subject = models.CharField(max_length=SUBJECT_LIMIT)
+    excerpt = models.CharField(max_length=EXCERPT, blank=True, editable=False)
+    requester = models.ForeignKey(Requester, models.PROTECT, null=True, blank=True, related_name="tickets")
+    source = models.ForeignKey(Source, models.PROTECT, related_name="tickets")
+    external_id = models.CharField(max_length=200, blank=True, editable=False)
+    idempotency_key = models.CharField(max_length=200, blank=True, editable=False)
+    intake_digest = models.CharField(max_length=64, blank=True, editable=False)
+    submitted_priority = models.CharField(max_length=2, choices=Priority, blank=True, editable=False)
+    submitted_tier = models.PositiveSmallIntegerField(choices=Tier, null=True, blank=True, editable=False)
+    raw = models.JSONField(null=True, blank=True, editable=False)
+    lane = models.PositiveSmallIntegerField(choices=Lane, default=Lane.INTERACTIVE, editable=False)
+    correlation_id = models.CharField(max_length=64, blank=True, editable=False)
+
+    status = models.CharField(max_length=10, choices=Status, default=Status.NEW)
+    triage_state = models.CharField(max_length=10, choices=TriageState, default=TriageState.SUBMITTED, editable=False)
+    category = models.ForeignKey(Category, models.PROTECT, null=True, blank=True, related_name="tickets")
+    priority = models.CharField(max_length=2, choices=Priority, blank=True, default="")
+    team = models.ForeignKey(Team, models.PROTECT, null=True, blank=True, related_name="tickets")
+    tier = models.PositiveSmallIntegerField(choices=Tier, null=True, blank=True)
+    severity = models.CharField(max_length=10, choices=Severity, blank=True, default="")
+    effort = models.CharField(max_length=12, choices=Effort, blank=True, default="")
+    component = models.ForeignKey(Component, models.PROTECT, null=True, blank=True, related_name="tickets")
+    sentiment = models.CharField(max_length=10, choices=Sentiment, blank=True, default="")
+    tags = ArrayField(models.CharField(max_length=50), default=list, blank=True)
+    language = models.CharField(max_length=8, blank=True, default="")
+    summary = models.CharField(max_length=500, blank=True, default="")
+    is_technical = models.BooleanField(null=True, blank=True)
+    # {field: {engine, confidence, band, reason}} of each held value; engine "person" is a decision nobody overwrites
+    provenance = models.JSONField(default=dict, blank=True, editable=False)
+    confidence = models.FloatField(null=True, blank=True, editable=False)
+    escalated = models.BooleanField(default=False, editable=False)
+    escalation_reason = models.CharField(max_length=300, blank=True, editable=False)
+    assignee = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="assigned_tickets"
+    )
+    embedding = HalfVectorField(dimensions=384, null=True, blank=True, editable=False)
+
+    due_at = models.DateTimeField(null=True, blank=True, editable=False)
+    first_replied_at = models.DateTimeField(null=True, blank=True, editable=False)
+    resolved_at = models.DateTimeField(null=True, blank=True, editable=False)
+    triaged_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = TicketQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["source", "external_id"], condition=~Q(external_id=""), name="one_ticket_an_external_id"
+            ),
+            models.UniqueConstraint(
+                fields=["source", "idempotency_key"],
+                condition=~Q(idempotency_key=""),
+                name="one_ticket_an_idempotency_key",
+            ),
+            models.CheckConstraint(
+                condition=Q(resolved_at=None) ^ Q(status__in=ENDED), name="resolved_at_goes_with_its_status"
+            ),
+            models.CheckConstraint(
+                condition=Q(lease_until=None) ^ Q(triage_state=TriageState.PROCESSING), name="a_lease_while_processing"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["status", "-number"], name="ticket_queue"),
+            models.Index(fields=["team", "-number"], name="ticket_team"),
+            models.Index(fields=["-updated_at"], name="ticket_updated"),
+            models.Index(fields=["lane", "number"], condition=Q(triage_state=TriageState.SUBMITTED), name="ticket_due"),
+            models.Index(fields=["lease_until"], condition=Q(triage_state="processing"), name="ticket_leased"),
+            HnswIndex(
+                name="ticket_nearest", fields=["embedding"], opclasses=["halfvec_cosine_ops"], m=16, ef_construction=64
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.number} {self.subject}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("tickets:detail", args=[self.number])
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN
+
+    @property
+    def is_reading(self) -> bool:
+        return self.triage_state in (TriageState.SUBMITTED, TriageState.PROCESSING)
+
+    @property
+    def current_draft(self) -> Draft | None:
+        return getattr(self, "draft", None)
+
+    @property
+    def latest_suggestion(self) -> Suggestion | None:
+        return self.suggestions.order_by("-pk").first()
+
+    def decided_by_person(self, name: str) -> bool:
+        return bool(self.provenance.get(name, {}).get("engine") == "person")
+
+    def value_of(self, name: str) -> Any:
+        """The held value of a field as the API and a Verdict spell it: keys for labels, None for nothing."""
+        held = getattr(self, name)
+        if name in ("category", "team", "component"):
+            return held.key if held else None
+        if name == "tags":
+            return list(held)
+        return None if held == "" else held
+
+    def set_status(self, status: Status) -> None:
+        """Move to `status`; keeps `resolved_at` in step. The caller saves `status` and `resolved_at`."""
+        self.status = status
+        if status not in ENDED:
+            self.resolved_at = None
+        elif self.resolved_at is None:
+            self.resolved_at = timezone.now()
+
+    def submit(self, *, lane: Lane | None = None) -> None:
+        """Put the ticket before the machine again, at once. The caller saves the fields of SUBMISSION."""
+        if lane is not None:
+            self.lane = lane
+        self.triage_state = TriageState.SUBMITTED
+        self.attempts = 0
+        self.error = ""
+        self.lease_until = None
+        self.not_before = timezone.now()
+
+    def clock_from_priority(self, policy_minutes: dict[str, int]) -> None:
+        """Set the first answer's due time. Without a priority there is none."""
+        minutes = policy_minutes.get(self.priority)
+        self.due_at = self.created_at + timedelta(minutes=minutes) if minutes else None
+
+
+SUBMISSION = ("triage_state", "attempts", "error", "lease_until", "not_before", "lane", "updated_at")
+
+
+def excerpt_of(text: str) -> str:
+    """The first words of a text on one line, for a row of the queue."""
+    return " ".join(text[: EXCERPT * 4].split())[:EXCERPT]
