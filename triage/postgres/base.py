@@ -14,6 +14,8 @@ from django.db.backends.postgresql import base, client
 from triage.postgres import server
 from triage.postgres.place import locate
 
+_ATTEMPTS = 5
+
 
 def connection_class(directory: Path) -> type[psycopg.Connection[Any]]:
     """A connection that restarts the server of `directory` when it does not answer; also what a pool opens."""
@@ -50,11 +52,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def __init__(self, settings_dict: dict[str, Any], alias: str = "default") -> None:
         super().__init__(settings_dict, alias)
         self.directory = Path(settings_dict["DIRECTORY"])
-        self._connection_class = connection_class(self.directory)
         options = settings_dict["OPTIONS"]
         if options.get("pool"):
             given = {} if options["pool"] is True else options["pool"]
-            options["pool"] = {"connection_class": self._connection_class, **given}
+            options["pool"] = {"connection_class": connection_class(self.directory), **given}
+            # The pool's own check pauses a second or more between broken connections; get_new_connection() checks.
+            settings_dict["CONN_HEALTH_CHECKS"] = False
 
     def get_connection_params(self) -> dict[str, Any]:
         local = server.ensure(self.directory).connection_parameters()
@@ -63,9 +66,22 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         if self.pool:
-            return super().get_new_connection(conn_params)
+            return self._pooled_connection(conn_params)
         try:
             return super().get_new_connection(conn_params)
         except psycopg.OperationalError:
             server.ensure(self.directory, doubt=True)
             return super().get_new_connection(conn_params)
+
+    def _pooled_connection(self, conn_params: dict[str, Any]) -> Any:
+        for _ in range(_ATTEMPTS):
+            connection = super().get_new_connection(conn_params)
+            try:
+                self.pool.check_connection(connection)
+            except psycopg.OperationalError:
+                # One is lost, so the server went and all are: have the pool replace the idle ones at once.
+                self.pool.putconn(connection)
+                self.pool.check()
+            else:
+                return connection
+        raise psycopg.OperationalError("The database closes every connection as soon as it is made.")
