@@ -25,8 +25,8 @@ class Review(models.Model):
     after = models.JSONField(null=True, blank=True)
     why = models.TextField(blank=True)
     text = models.TextField(blank=True, help_text="The reply as it was approved.")
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="reviews")
-    api_key = models.ForeignKey("tickets.ApiKey", models.SET_NULL, null=True, blank=True, related_name="+")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="reviews")
+    api_key = models.ForeignKey("tickets.ApiKey", models.PROTECT, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -35,6 +35,10 @@ class Review(models.Model):
             models.CheckConstraint(
                 condition=Q(decision__in=("accepted", "corrected")) ^ Q(field=""),
                 name="a_field_decision_names_its_field",
+            ),
+            models.CheckConstraint(
+                condition=Q(by__isnull=False) | (Q(api_key__isnull=False) & ~Q(decision="approved")),
+                name="a_named_person_approves",
             ),
             models.CheckConstraint(condition=~Q(decision="approved") | ~Q(text=""), name="an_approval_holds_its_text"),
         ]

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from django.db import transaction
+
+from tickets.actions.errors import Conflict, Invalid
+from tickets.actions.review import require_decider
+from tickets.models import TEXT_LIMIT, Draft, Message, Ticket
+from triage.models import User
+
+
+def last_inbound(ticket: Ticket) -> int | None:
+    """The customer's last message, as its primary key."""
+    return ticket.messages.filter(kind=Message.Kind.INBOUND).order_by("-pk").values_list("pk", flat=True).first()
+
+
+def clean_reply(text: str) -> str:
+    """A reply fit to store. Raises Invalid when there is nothing, or far too much, in it."""
+    text = text.replace("\x00", "").replace("\r\n", "\n").strip()
+    if not text:
+        raise Invalid("blank", "The reply is empty. Write something first.", field="text")
+    if len(text) > TEXT_LIMIT:
+        raise Invalid("too_long", f"Keep a reply under {TEXT_LIMIT:,} characters.", field="text")
+    return text
+
+
+def save(*, ticket: Ticket, text: str, version: int, by: User) -> Draft:
+    """Keep an edited draft. `version` is the one the editor started from, 0 where there was none.
+
+    Raises Conflict when it has been changed or sent since.
+    """
+    require_decider(by)
+    text = clean_reply(text)
+    with transaction.atomic():
+        held = Ticket.objects.select_for_update(of=("self",)).get(pk=ticket.pk)
+        draft = Draft.objects.filter(ticket=held).first()
+        if draft is None and version == 0:
+            suggestion = held.latest_suggestion
+            return Draft.objects.create(
+                ticket=held, suggestion=suggestion, text=text, editor=by, answers_id=last_inbound(held)
+            )
+        if draft is None:
+            raise Conflict("already_sent", "This reply has been sent meanwhile. Your text was not sent.")
+        if draft.version != version:
+            who = draft.editor.label if draft.editor else "the machine, which read the ticket again"
+            raise Conflict("draft_changed", f"The draft was changed by {who}. Look at it before you go on.")
+        if draft.text != text:
+            draft.text = text
+            draft.editor = by
+            draft.version += 1
+            draft.save(update_fields=["text", "editor", "version", "updated_at"])
+    return draft
+
+
+def restore(*, ticket: Ticket, by: User) -> Draft:
+    """Go back to what the machine wrote last."""
+    require_decider(by)
+    with transaction.atomic():
+        held = Ticket.objects.select_for_update(of=("self",)).get(pk=ticket.pk)
+        suggestion = held.latest_suggestion
+        if suggestion is None or not suggestion.draft:
+            raise Invalid("no_suggestion", "There is no suggested reply to go back to.")
+        draft = Draft.objects.filter(ticket=held).first() or Draft(ticket=held, version=0)
+        draft.suggestion, draft.text, draft.editor = suggestion, suggestion.draft, None
+        draft.answers_id = suggestion.last_message_id
+        draft.stale = suggestion.last_message_id != last_inbound(held)
+        draft.version += 1
+        draft.save()
+    return draft

@@ -1,0 +1,137 @@
+"""The door into the desk: store first, then let the machine read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from triage.queue import ring
+
+from tickets.actions.errors import Conflict
+from tickets.channels.base import Inbound
+from tickets.live import announce
+from tickets.models import ENDED, Draft, Message, Requester, Source, Status, Ticket, excerpt_of
+from tickets.models.ticket import SUBMISSION
+from triage import correlation
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    ticket: Ticket
+    created: bool
+
+
+def receive(inbound: Inbound, *, source: Source) -> Receipt:
+    """Store what came in, once, with its work enqueued in the same transaction.
+
+    The same external id or idempotency key of a source gives the first ticket back. Raises Conflict when a key
+    comes again with another content.
+    """
+    known = _known(inbound, source)
+    if known is not None:
+        return known
+    try:
+        with transaction.atomic():
+            ticket = _store(inbound, source)
+            ring("interactive")
+            announce(ticket, "created")
+    except IntegrityError:  # the same thing came twice at the same moment: the other one won
+        known = _known(inbound, source)
+        if known is None:
+            raise
+        return known
+    return Receipt(ticket, created=True)
+
+
+def digest_of(inbound: Inbound) -> str:
+    """What tells one content from another under the same idempotency key (SHA-256, hex)."""
+    content = inbound.model_dump(mode="json", exclude={"idempotency_key", "lane", "created_at"})
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _known(inbound: Inbound, source: Source) -> Receipt | None:
+    tickets = Ticket.objects.filter(source=source).select_related("requester", "source")
+    if inbound.idempotency_key:
+        ticket = tickets.filter(idempotency_key=inbound.idempotency_key).first()
+        if ticket is not None:
+            if ticket.intake_digest != digest_of(inbound):
+                raise Conflict(
+                    "idempotency_key_reused",
+                    "This Idempotency-Key was used with another body. Use a new key for a new ticket.",
+                )
+            return Receipt(ticket, created=False)
+    if inbound.external_id:
+        ticket = tickets.filter(external_id=inbound.external_id).first()
+        if ticket is not None:
+            return Receipt(ticket, created=False)
+    return None
+
+
+def _store(inbound: Inbound, source: Source) -> Ticket:
+    now = timezone.now()
+    requester = requester_of(inbound.requester_email, inbound.requester_name)
+    ticket = Ticket.objects.create(
+        subject=inbound.title,
+        excerpt=excerpt_of(inbound.text),
+        requester=requester,
+        source=source,
+        external_id=inbound.external_id,
+        idempotency_key=inbound.idempotency_key,
+        intake_digest=digest_of(inbound) if inbound.idempotency_key else "",
+        submitted_priority=inbound.priority or "",
+        submitted_tier=inbound.tier,
+        raw=inbound.raw,
+        lane=inbound.lane,
+        correlation_id=correlation.current(),
+        created_at=inbound.created_at or now,
+    )
+    Message.objects.create(
+        ticket=ticket,
+        kind=Message.Kind.INBOUND,
+        text=inbound.text,
+        requester=requester,
+        created_at=inbound.created_at or now,
+    )
+    return ticket
+
+
+def requester_of(email: str | None, name: str = "") -> Requester | None:
+    """The customer with this address, made when new; a name that was missing is filled in."""
+    if not email:
+        return None
+    requester = Requester.objects.filter(email__iexact=email).first()
+    if requester is None:
+        Requester.objects.bulk_create([Requester(email=email, name=name)], ignore_conflicts=True)
+        return Requester.objects.get(email__iexact=email)
+    if name and not requester.name:
+        requester.name = name
+        requester.save(update_fields=["name"])
+    return requester
+
+
+def add_customer_message(
+    *, ticket: Ticket, text: str, requester: Requester | None = None, external_id: str = "", message_id: str = ""
+) -> Message:
+    """The customer wrote again: the draft is stale, an ended ticket is open again, the machine reads it all anew."""
+    with transaction.atomic():
+        held = Ticket.objects.select_for_update(of=("self",)).get(pk=ticket.pk)
+        message = Message.objects.create(
+            ticket=held,
+            kind=Message.Kind.INBOUND,
+            text=text,
+            requester=requester or held.requester,
+            external_id=external_id,
+            message_id=message_id,
+            created_at=timezone.now(),
+        )
+        Draft.objects.filter(ticket=held).update(stale=True)
+        if held.status in ENDED or held.status == Status.WAITING:
+            held.set_status(Status.NEW)
+        held.submit(lane=None)
+        held.save(update_fields=[*SUBMISSION, "status", "resolved_at"])
+        ring("interactive")
+        announce(held, "changed")
+    return message

@@ -1,0 +1,91 @@
+"""The one place where a text becomes a reply: a named person approves it."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.formats import date_format
+from triage.queue import ring
+
+from tickets.actions.drafts import clean_reply, last_inbound
+from tickets.actions.errors import Conflict, Invalid
+from tickets.actions.review import require_decider
+from tickets.channels import CHANNELS
+from tickets.live import announce
+from tickets.models import ApiKey, Delivery, Draft, Message, Review, Status, Ticket
+from triage import correlation
+from triage.models import User
+
+
+def approve(
+    *,
+    ticket: Ticket,
+    text: str,
+    version: int,
+    answers: int | None,
+    by: User,
+    keep_open: bool = False,
+    api_key: ApiKey | None = None,
+) -> Delivery:
+    """Approve `text` as the reply and hand it to the outbox, once.
+
+    `version` is the draft's that the person saw (0: there was none), `answers` the primary key of the customer's last
+    message they saw. Raises Conflict when somebody sent first, the draft changed, or the customer wrote meanwhile;
+    Invalid when there is nothing to send or nobody to send it to.
+    """
+    require_decider(by)
+    text = clean_reply(text)
+    with transaction.atomic():
+        held = Ticket.objects.select_for_update(of=("self",)).select_related("requester", "source").get(pk=ticket.pk)
+        draft = Draft.objects.filter(ticket=held).select_related("suggestion").first()
+        _refuse_if_overtaken(held, draft, version, answers)
+        if held.requester is None:
+            raise Invalid("no_recipient", "This ticket has no address to answer to. Write to the customer yourself.")
+        review = Review.objects.create(
+            ticket=held,
+            suggestion=draft.suggestion if draft else held.latest_suggestion,
+            decision=Review.Decision.APPROVED,
+            before=draft.suggestion.draft if draft and draft.suggestion else None,
+            text=text,
+            by=by,
+            api_key=api_key,
+        )
+        delivery = _enqueue(held, review, text, by)
+        Draft.objects.filter(ticket=held).delete()
+        held.first_replied_at = held.first_replied_at or timezone.now()
+        held.set_status(Status.WAITING if keep_open else Status.RESOLVED)
+        held.save(update_fields=["status", "resolved_at", "first_replied_at", "updated_at"])
+        ring("interactive")
+        announce(held, "reply")
+    return delivery
+
+
+def _refuse_if_overtaken(ticket: Ticket, draft: Draft | None, version: int, answers: int | None) -> None:
+    latest = last_inbound(ticket)
+    if answers != latest:
+        raise Conflict("stale", "The customer wrote again. The reply was not sent: read the new message first.")
+    sent = ticket.messages.filter(kind=Message.Kind.OUTBOUND, pk__gt=latest or 0).select_related("author").last()
+    if draft is None and (version or sent):
+        if sent is None:
+            raise Conflict("no_draft", "This draft is gone. Reload the ticket and look again.")
+        when = date_format(timezone.localtime(sent.created_at), "H:i")
+        raise Conflict("already_sent", f"{sent.author_label} sent a reply at {when}. Yours was not sent.")
+    if draft is not None and draft.version != version:
+        who = draft.editor.label if draft.editor else "the machine, which read the ticket again"
+        raise Conflict("draft_changed", f"The draft was changed by {who}. Look at it before you send it.")
+
+
+def _enqueue(ticket: Ticket, review: Review, text: str, by: User) -> Delivery:
+    channel = CHANNELS[ticket.source.kind].replies_by
+    message = Message.objects.create(
+        ticket=ticket, kind=Message.Kind.OUTBOUND, text=text, author=by, created_at=timezone.now()
+    )
+    assert ticket.requester is not None
+    return Delivery.objects.create(
+        ticket=ticket,
+        message=message,
+        review=review,
+        channel=channel,
+        recipient=ticket.requester.email,
+        correlation_id=correlation.current() or ticket.correlation_id,
+    )

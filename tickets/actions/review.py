@@ -1,0 +1,115 @@
+"""What a person decides about the machine's proposal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db import transaction
+
+from tickets.actions.decided import normalise
+from tickets.actions.errors import Forbidden, Invalid
+from tickets.actions.learning import remember
+from tickets.live import announce
+from tickets.models import Agent, ApiKey, Review, SlaPolicy, Status, Ticket
+from triage.models import User
+
+DECIDED_BY_PEOPLE = (
+    "category",
+    "priority",
+    "team",
+    "tier",
+    "severity",
+    "effort",
+    "component",
+    "sentiment",
+    "tags",
+    "language",
+    "summary",
+    "is_technical",
+)
+
+
+def correct(
+    *, ticket: Ticket, changes: Mapping[str, Any], by: User | None, why: str = "", api_key: ApiKey | None = None
+) -> Ticket:
+    """Set fields to what a person says. From then on no machine touches them.
+
+    Values are spelled as the API spells them: keys for category, team and component, P1 to P4, a list of tags,
+    None for nothing. `by` is None only where an API key that acts for nobody decides. Raises Invalid naming the field.
+    """
+    if by is not None or api_key is None:
+        require_decider(by)
+    with transaction.atomic():
+        held = Ticket.objects.select_for_update(of=("self",)).get(pk=ticket.pk)
+        suggestion = held.latest_suggestion
+        for name, given in changes.items():
+            value = normalise(name, given)
+            before = held.value_of(name)
+            setattr(held, name, value)
+            after = held.value_of(name)
+            accepted = before == after and not held.decided_by_person(name)
+            if before == after and not accepted:
+                continue
+            decision = Review.Decision.ACCEPTED if accepted else Review.Decision.CORRECTED
+            _decide(held, name)
+            Review.objects.create(
+                ticket=held,
+                suggestion=suggestion,
+                decision=decision,
+                field=name,
+                before=before,
+                after=after,
+                why=why,
+                by=by,
+                api_key=api_key,
+            )
+        _finish(held)
+        announce(held, "routed" if "team" in changes else "changed")
+    return held
+
+
+def accept(*, ticket: Ticket, fields: Iterable[str], by: User | None, api_key: ApiKey | None = None) -> Ticket:
+    """Say that the machine's values are right: they become the person's. Fields without a value are passed over."""
+    values = {name: ticket.value_of(name) for name in fields if name in DECIDED_BY_PEOPLE}
+    held = {name: value for name, value in values.items() if value not in (None, [])}
+    return correct(ticket=ticket, changes=held, by=by, api_key=api_key)
+
+
+def escalate(*, ticket: Ticket, reason: str, by: User) -> Ticket:
+    """Put the ticket into the escalated queue. It is not resolved by that."""
+    require_decider(by)
+    reason = reason.strip()[:300]
+    if not reason:
+        raise Invalid("blank", "Say why this needs somebody else.", field="reason")
+    with transaction.atomic():
+        held = Ticket.objects.select_for_update(of=("self",)).get(pk=ticket.pk)
+        held.set_status(Status.ESCALATED)
+        held.escalated = True
+        held.escalation_reason = reason
+        held.provenance["escalated"] = {"engine": "person"}
+        held.save(update_fields=["status", "resolved_at", "escalated", "escalation_reason", "provenance", "updated_at"])
+        Review.objects.create(
+            ticket=held, suggestion=held.latest_suggestion, decision=Review.Decision.ESCALATED, why=reason, by=by
+        )
+        announce(held, "changed")
+    return held
+
+
+def require_decider(user: User | None) -> None:
+    """Raise Forbidden unless this is a person who may change tickets."""
+    agent = Agent.objects.filter(user=user).first() if user else None
+    allowed = user is not None and user.is_active and (agent.may_decide if agent else user.is_superuser)
+    if not allowed:
+        raise Forbidden("may_not_decide", "Your role lets you read tickets, not change them.")
+
+
+def _decide(ticket: Ticket, name: str) -> None:
+    ticket.provenance[name] = {"engine": "person", "confidence": 1.0, "band": "apply", "reason": "Set by a person."}
+
+
+def _finish(ticket: Ticket) -> None:
+    ticket.clock_from_priority(dict(SlaPolicy.objects.values_list("priority", "response_minutes")))
+    ticket.confidence = ticket.provenance.get("category", {}).get("confidence", ticket.confidence)
+    ticket.save(update_fields=[*DECIDED_BY_PEOPLE, "provenance", "confidence", "due_at", "updated_at"])
+    remember(ticket)

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from tickets.actions.errors import Invalid
+from tickets.live import announce
+from tickets.models import Status, Ticket
+from triage.correlation import acting
+from triage.models import User
+
+
+def change(*, ticket: Ticket, status: Status, by: User | None) -> Ticket:
+    """Close, resolve, reopen or set to waiting. `new` is the machine's word: nobody sets it."""
+    if status == Status.NEW:
+        raise Invalid("not_a_choice", "A ticket is new only until it is read. Choose in_review.", field="status")
+    with transaction.atomic():
+        held = Ticket.objects.select_for_update(of=("self",)).get(pk=ticket.pk)
+        if held.status != status:
+            held.set_status(status)
+            held.save(update_fields=["status", "resolved_at", "updated_at"])
+            announce(held, "changed")
+    return held
+
+
+def close_settled(limit: int = 200) -> int:
+    """Close what has been resolved for TRIAGE_CLOSE_AFTER_DAYS without a word from the customer."""
+    before = timezone.now() - timedelta(days=settings.CLOSE_AFTER_DAYS)
+    with acting("machine:clock"), transaction.atomic():
+        due = Ticket.objects.filter(status=Status.RESOLVED, resolved_at__lt=before)
+        settled = list(due.select_for_update(skip_locked=True, of=("self",))[:limit])
+        for ticket in settled:
+            ticket.set_status(Status.CLOSED)
+            ticket.save(update_fields=["status", "resolved_at", "updated_at"])
+            announce(ticket, "changed")
+    return len(settled)

@@ -1,0 +1,231 @@
+"""The machine reads tickets: claimed, embedded, read, and what it thinks stored beside what people decided."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from asgiref.sync import sync_to_async
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.utils import timezone
+from triage.queue import ring
+
+from tickets.actions.decided import normalise
+from tickets.actions.deliveries import Claimed
+from tickets.actions.drafts import last_inbound
+from tickets.actions.errors import Invalid
+from tickets.context import gather, inquiry_of
+from tickets.live import announce
+from tickets.models import Draft, Example, Lane, SlaPolicy, Status, Suggestion, Team, Ticket, TriageState
+from tickets.models.work import LEASE
+from triage.correlation import acting
+from triage.embedding import clean, embed
+from triage.pipeline import read
+from triage.pipeline.types import MANUAL_REVIEW, Inquiry, Turn, Verdict
+
+log = structlog.get_logger(__name__)
+MOST_ATTEMPTS = 4
+
+
+def claim(limit: int, lanes: Sequence[int]) -> list[Claimed]:
+    """Take up to `limit` submitted tickets of these lanes, the interactive ones first, under a lease."""
+    with transaction.atomic():
+        due = Ticket.objects.due_for_triage().filter(lane__in=lanes).order_by("lane", "number")
+        numbers = list(due.select_for_update(skip_locked=True, of=("self",)).values_list("number", flat=True)[:limit])
+        if not numbers:
+            return []
+        mine = Ticket.objects.filter(number__in=numbers)
+        mine.update(
+            triage_state=TriageState.PROCESSING,
+            attempts=F("attempts") + 1,
+            claim=F("claim") + 1,
+            lease_until=timezone.now() + LEASE,
+        )
+        return [Claimed(*row) for row in mine.order_by("lane", "number").values_list("number", "claim")]
+
+
+async def triage_ticket(claimed: Claimed, executor: Executor | None = None) -> None:
+    """Read one claimed ticket and store what the machine thinks. Whatever goes wrong is kept with the ticket."""
+    began = time.monotonic()
+    loop = asyncio.get_running_loop()
+    try:
+        loaded = await sync_to_async(_load)(claimed)
+        if loaded is None:
+            return
+        ticket, inquiry = loaded
+        vector = await loop.run_in_executor(executor, lambda: embed(clean(inquiry.text)))
+        context = await sync_to_async(gather)(inquiry, vector, ticket=ticket)
+        verdict = await read(inquiry, context)
+        await sync_to_async(_store)(claimed, verdict, vector, int((time.monotonic() - began) * 1000))
+    except Exception as error:
+        log.exception("triage_broke", ticket=claimed.pk)
+        await sync_to_async(fail)(claimed, f"{type(error).__name__} while reading")
+
+
+async def read_text(*, title: str, text: str) -> Verdict:
+    """Read a bare text without storing a ticket. Calls to a model are in the ledger all the same."""
+    inquiry = Inquiry(subject=title, turns=(Turn("customer", text),), subject_kind="classify")
+    vector = await asyncio.to_thread(lambda: embed(clean(inquiry.text)))
+    context = await sync_to_async(gather)(inquiry, vector)
+    return await read(inquiry, context)
+
+
+def _load(claimed: Claimed) -> tuple[Ticket, Inquiry] | None:
+    tickets = Ticket.objects.select_related("source", "requester").defer("embedding", "raw")
+    ticket = tickets.filter(pk=claimed.pk, claim=claimed.claim, triage_state=TriageState.PROCESSING).first()
+    return (ticket, inquiry_of(ticket, list(ticket.messages.all()))) if ticket else None
+
+
+def _store(claimed: Claimed, verdict: Verdict, vector: Any, milliseconds: int) -> None:
+    """Keep the verdict as a Suggestion and let it fill what no person has set, if the claim still holds."""
+    with transaction.atomic():
+        tickets = Ticket.objects.select_for_update(of=("self",)).select_related("team")
+        ticket = tickets.filter(pk=claimed.pk, claim=claimed.claim, triage_state=TriageState.PROCESSING).first()
+        if ticket is None:
+            log.info("triage_lease_lost", ticket=claimed.pk)
+            return
+        engine = verdict.fields["category"].engine if "category" in verdict.fields else "rules"
+        with acting(f"machine:{engine}", correlation_id=ticket.correlation_id):
+            suggestion = _keep(ticket, verdict, milliseconds)
+            _apply(ticket, verdict)
+            ticket.embedding = vector
+            ticket.triage_state, ticket.triaged_at, ticket.lease_until = TriageState.TRIAGED, timezone.now(), None
+            ticket.attempts, ticket.error = 0, ""
+            ticket.save()
+            Example.objects.filter(ticket=ticket).update(embedding=vector)
+            _draft(ticket, suggestion)
+            announce(ticket, "read")
+
+
+def _keep(ticket: Ticket, verdict: Verdict, milliseconds: int) -> Suggestion:
+    return Suggestion.objects.create(
+        ticket=ticket,
+        fields={
+            name: {
+                "value": list(reading.value) if isinstance(reading.value, tuple) else reading.value,
+                "confidence": round(float(reading.confidence), 4),
+                "band": reading.band,
+                "reason": reading.reason,
+                "engine": reading.engine,
+            }
+            for name, reading in verdict.fields.items()
+        },
+        confidence=verdict.confidence,
+        escalated=verdict.escalated,
+        escalation_reason=verdict.escalation_reason[:300],
+        draft=verdict.draft.text if verdict.draft else "",
+        draft_engine=verdict.draft.engine if verdict.draft else "",
+        citations=[dict(citation) for citation in verdict.draft.citations] if verdict.draft else [],
+        model=verdict.model,
+        prompt_version=verdict.prompt_version,
+        notes=list(verdict.notes),
+        last_message_id=last_inbound(ticket),
+        milliseconds=milliseconds,
+    )
+
+
+def _apply(ticket: Ticket, verdict: Verdict) -> None:
+    """Hold the machine's values where no person decided; in the band `ask` a field holds nothing."""
+    for name, reading in verdict.fields.items():
+        if ticket.decided_by_person(name):
+            continue
+        value = list(reading.value) if isinstance(reading.value, tuple) else reading.value
+        try:
+            setattr(ticket, name, normalise(name, None if reading.band == "ask" else value))
+        except Invalid as wrong:  # a label that was retired while the machine read
+            log.warning("reading_not_applied", ticket=ticket.number, field=name, why=wrong.code)
+            continue
+        ticket.provenance[name] = {
+            "engine": reading.engine,
+            "confidence": round(float(reading.confidence), 4),
+            "band": reading.band,
+            "reason": reading.reason,
+        }
+    if ticket.team is None and not ticket.decided_by_person("team"):
+        ticket.team = Team.objects.get(key=MANUAL_REVIEW)
+    ticket.confidence = ticket.provenance.get("category", {}).get("confidence")
+    ticket.clock_from_priority(dict(SlaPolicy.objects.values_list("priority", "response_minutes")))
+    _escalate(ticket, verdict)
+
+
+def _escalate(ticket: Ticket, verdict: Verdict) -> None:
+    """What a person escalated stays so; the machine's own escalation follows its latest reading."""
+    if not ticket.decided_by_person("escalated"):
+        ticket.escalated, ticket.escalation_reason = verdict.escalated, verdict.escalation_reason[:300]
+    if ticket.status in (Status.NEW, Status.IN_REVIEW, Status.ESCALATED):
+        ticket.set_status(Status.ESCALATED if ticket.escalated else Status.IN_REVIEW)
+
+
+def _draft(ticket: Ticket, suggestion: Suggestion) -> None:
+    """Offer the new draft; a text that a person has edited is theirs and stays."""
+    if not suggestion.draft or not ticket.is_open:
+        return
+    draft = Draft.objects.filter(ticket=ticket).first()
+    if draft is not None and draft.edited:
+        return
+    draft = draft or Draft(ticket=ticket, version=0)
+    draft.suggestion, draft.text, draft.stale = suggestion, suggestion.draft, False
+    draft.answers_id = suggestion.last_message_id
+    draft.version += 1
+    draft.save()
+
+
+def fail(claimed: Claimed, why: str) -> None:
+    """A reading broke: again after a while, and after the last attempt it is failed and says so."""
+    with transaction.atomic():
+        tickets = Ticket.objects.select_for_update(of=("self",)).defer("embedding")
+        ticket = tickets.filter(pk=claimed.pk, claim=claimed.claim, triage_state=TriageState.PROCESSING).first()
+        if ticket is not None:
+            with acting("machine:worker", correlation_id=ticket.correlation_id):
+                _retry_or_fail(ticket, why)
+
+
+def _retry_or_fail(ticket: Ticket, why: str) -> None:
+    ticket.lease_until = None
+    if ticket.attempts < MOST_ATTEMPTS:
+        ticket.triage_state = TriageState.SUBMITTED
+        ticket.not_before = timezone.now() + timedelta(seconds=2**ticket.attempts * random.uniform(0.8, 1.2))
+    else:
+        ticket.triage_state = TriageState.FAILED
+        ticket.error = f"{why}. Given up after {ticket.attempts} attempts."
+    ticket.save(update_fields=["triage_state", "not_before", "lease_until", "error", "updated_at"])
+    announce(ticket, "failed" if ticket.triage_state == TriageState.FAILED else "changed")
+
+
+def take_back_expired() -> int:
+    """Tickets whose reader died: submitted again, or failed when every attempt ended so."""
+    expired = Ticket.objects.filter(triage_state=TriageState.PROCESSING, lease_until__lt=timezone.now())
+    with acting("machine:worker"), transaction.atomic():
+        lost = list(expired.select_for_update(skip_locked=True, of=("self",)).defer("embedding")[:500])
+        for ticket in lost:
+            _retry_or_fail(ticket, "The worker stopped while reading")
+    return len(lost)
+
+
+def submit_again(*, tickets: QuerySet[Ticket], lane: Lane = Lane.INTERACTIVE) -> int:
+    """Let the machine read these tickets once more. What a person set stays. Returns how many will be read."""
+    with transaction.atomic():
+        idle = tickets.filter(triage_state__in=(TriageState.TRIAGED, TriageState.FAILED))
+        numbers = list(idle.select_for_update(of=("self",)).order_by("number").values_list("number", flat=True))
+        Ticket.objects.filter(pk__in=numbers).update(
+            triage_state=TriageState.SUBMITTED,
+            attempts=0,
+            error="",
+            not_before=timezone.now(),
+            lane=lane,
+            updated_at=timezone.now(),
+        )
+        if numbers:
+            ring("interactive")
+        if lane == Lane.IMPORTED and numbers:
+            ring("batch")
+        for ticket in Ticket.objects.filter(pk__in=numbers[:50]).only("number", "team_id"):
+            announce(ticket, "changed")
+    return len(numbers)

@@ -1,0 +1,117 @@
+"""What a reading may lean on, gathered from the desk's own rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from pgvector.django import CosineDistance
+
+from tickets.models import ENDED, Category, Component, Example, Message, SlaPolicy, Team, Ticket
+from tickets.models.taxonomy import Label as LabelRow
+from triage import calls
+from triage.pipeline.types import Answered, Ask, Context, Decided, Inquiry, Label, Taxonomy, Turn
+
+TAXONOMY_SECONDS = 5.0
+NEAREST = 5
+WORTH_SHOWING = 0.45  # cosine: below it two tickets have little in common (engine measurements, docs/decisions)
+_cached: tuple[float, Taxonomy, dict[str, float]] | None = None
+
+
+def taxonomy() -> tuple[Taxonomy, dict[str, float]]:
+    """The active labels, and the SLA's hours by priority; remembered for a few seconds."""
+    global _cached  # noqa: PLW0603  one value a process, replaced whole
+    if _cached is not None and time.monotonic() - _cached[0] < TAXONOMY_SECONDS and not settings.TESTING:
+        return _cached[1], _cached[2]
+    categories = Category.objects.filter(active=True).select_related("default_team")
+    found = Taxonomy(
+        categories=tuple(_label(row, row.default_team.key if row.default_team else None) for row in categories),
+        teams=tuple(_label(row) for row in Team.objects.filter(active=True)),
+        components=tuple(_label(row) for row in Component.objects.filter(active=True)),
+    )
+    hours = {policy.priority: policy.hours for policy in SlaPolicy.objects.all()}
+    _cached = (time.monotonic(), found, hours)
+    return found, hours
+
+
+def _label(row: LabelRow, default_team: str | None = None) -> Label:
+    return Label(row.key, row.name, row.description, tuple(row.aliases), default_team)
+
+
+def inquiry_of(ticket: Ticket, messages: Sequence[Message]) -> Inquiry:
+    """The whole conversation of a ticket, oldest first, without internal comments."""
+    turns = tuple(
+        Turn("customer" if message.kind == Message.Kind.INBOUND else "agent", message.text)
+        for message in messages
+        if message.kind in (Message.Kind.INBOUND, Message.Kind.OUTBOUND)
+    )
+    requester = ticket.requester
+    return Inquiry(
+        subject=ticket.subject,
+        turns=turns,
+        source=ticket.source.name,
+        requester_name=requester.name if requester else "",
+        requester_email=requester.email if requester else "",
+        submitted_priority=ticket.submitted_priority or None,
+        submitted_tier=ticket.submitted_tier,
+        subject_kind="ticket",
+        subject_id=str(ticket.number),
+    )
+
+
+def gather(inquiry: Inquiry, vector: Any, *, ticket: Ticket | None = None, engine: str = "cascade") -> Context:
+    """The taxonomy, decided examples and answered tickets nearest to `vector`, and the engines that can be asked."""
+    from triage.engines.local import load_local
+
+    labels, hours = taxonomy()
+    ask: Ask | None = calls.ask if calls.configured() else None
+    number = ticket.number if ticket else None
+    return Context(
+        taxonomy=labels,
+        vector=vector,
+        local=load_local(),
+        ask=ask,
+        examples=_examples(vector, number),
+        answers=_answers(vector, number),
+        sla_hours=hours,
+        guidance=ticket.source.guidance if ticket else "",
+        signature="",
+        escalate_below=settings.ESCALATE_BELOW,
+        want_draft=ticket is None or ticket.is_open,
+        engine=engine,  # type: ignore[arg-type]
+    )
+
+
+def _examples(vector: Any, number: int | None) -> list[Decided]:
+    if vector is None:
+        return []
+    nearest = (
+        Example.objects.exclude(ticket_id=number)
+        .exclude(embedding=None)
+        .annotate(distance=CosineDistance("embedding", vector))
+        .order_by("distance")[:NEAREST]
+    )
+    return [Decided(row.text, row.labels, 1 - row.distance) for row in nearest]
+
+
+def _answers(vector: Any, number: int | None) -> list[Answered]:
+    """Resolved tickets like this one, with the last reply that a person sent there."""
+    if vector is None:
+        return []
+    nearest = Ticket.objects.nearest(vector).filter(status__in=ENDED).exclude(pk=number).select_related("requester")
+    answers = []
+    for ticket in nearest.only("number", "subject", "requester")[:NEAREST]:
+        if 1 - ticket.distance < WORTH_SHOWING:
+            break
+        reply = ticket.messages.filter(kind=Message.Kind.OUTBOUND).select_related("author").last()
+        if reply is not None:
+            person = ticket.requester
+            names = [person.name, person.email] if person else []
+            if reply.author:
+                names.append(reply.author.label)
+            answers.append(
+                Answered(ticket.number, ticket.subject, reply.text, 1 - ticket.distance, tuple(filter(None, names)))
+            )
+    return answers

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tickets.models.event import TRACKED, Event
+from tickets.models.taxonomy import Category, Component
+from tickets.models.team import Team
+from tickets.models.ticket import Ticket
+from triage.models import User
+
+SHOWN = tuple(name for name in TRACKED if name not in ("number", "requester"))
+MACHINES = {"machine": "Triage Desk", "channel": "Triage Desk", "visitor": "Customer", "database": "Database"}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field of a ticket, changed once, by somebody."""
+
+    at: datetime
+    actor: str
+    actor_label: str
+    field: str
+    before: Any
+    after: Any
+    correlation_id: str
+
+
+def changes_of(ticket: Ticket, limit: int = 500) -> list[Change]:
+    """Every change of a tracked field, newest first, from the snapshots that the database wrote."""
+    events = list(Event.objects.filter(pgh_obj_id=ticket.pk).order_by("pgh_id")[:limit])
+    people = _people(events)
+    names = _label_names()
+    changes = []
+    before: Event | None = None
+    for event in events:
+        label = people.get(event.actor) or _machine_label(event.actor)
+        if before is None:
+            changes.append(
+                Change(event.pgh_created_at, event.actor, label, "created", None, None, event.correlation_id)
+            )
+        else:
+            for name in SHOWN:
+                old, new = _shown(before, name, names, people), _shown(event, name, names, people)
+                if old != new:
+                    changes.append(
+                        Change(event.pgh_created_at, event.actor, label, name, old, new, event.correlation_id)
+                    )
+        before = event
+    return changes[::-1]
+
+
+def _people(events: Iterable[Event]) -> dict[str, str]:
+    """{"user:7": "Ada Lovelace"} for everybody whom these events name, as actor or assignee."""
+    named = {event.actor for event in events if event.actor.startswith("user:")}
+    keys = {int(actor.removeprefix("user:")) for actor in named}
+    keys |= {event.assignee_id for event in events if event.assignee_id}
+    return {f"user:{user.pk}": user.label for user in User.objects.filter(pk__in=keys)}
+
+
+def _label_names() -> dict[str, dict[int, str]]:
+    models = {"category": Category, "team": Team, "component": Component}
+    return {name: dict(model._default_manager.values_list("pk", "name")) for name, model in models.items()}
+
+
+def _machine_label(actor: str) -> str:
+    kind, _, which = actor.partition(":")
+    if kind in ("api", "command"):
+        return f"{'API key' if kind == 'api' else 'Command'} {which}"
+    label = MACHINES.get(kind, actor)
+    return f"{label} ({which})" if which else label
+
+
+def _shown(event: Event, name: str, names: dict[str, dict[int, str]], people: dict[str, str]) -> Any:
+    if name in names:
+        return names[name].get(getattr(event, f"{name}_id"))
+    if name == "assignee":
+        return people.get(f"user:{event.assignee_id}") if event.assignee_id else None
+    return getattr(event, name)

@@ -1,0 +1,131 @@
+"""What the bell starts, and what the supervisor does between bells. The rows are the work; these hold no data."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.db import close_old_connections, connections
+from django.utils import timezone
+from triage.queue import beat, ring
+
+from tickets.actions import deliveries, triage
+from tickets.actions.deliveries import Claimed
+from tickets.actions.status import close_settled
+from tickets.models import Delivery, Lane, Ticket, TriageState
+from tickets.models.work import LEASE, RENEW_EVERY
+from triage import calls
+
+log = structlog.get_logger(__name__)
+BUDGET = 40.0  # seconds a drain claims new work; under the cluster's timeout of 60
+WITHOUT_MODEL = 4  # tickets in flight when reading is work for the processor, not waiting for the network
+LANES = {"interactive": (Lane.INTERACTIVE, Lane.IMPORTED), "batch": (Lane.IMPORTED,)}
+
+
+def drain(queue: str) -> int:
+    """Work until nothing is due or time runs out, then ring again. Returns how many rows were worked on."""
+    return asyncio.run(Drain(queue).run())
+
+
+class Drain:
+    """One rolling window of deliveries and tickets in flight, in one process and one event loop."""
+
+    def __init__(self, queue: str) -> None:
+        self.queue = queue
+        self.lanes = LANES[queue]
+        self.width = settings.TRIAGE_CONCURRENCY if calls.configured() else WITHOUT_MODEL
+        self.sending: dict[asyncio.Task[None], Claimed] = {}
+        self.reading: dict[asyncio.Task[None], Claimed] = {}
+        self.worked = 0
+
+    async def run(self) -> int:
+        until = time.monotonic() + BUDGET
+        renewal = asyncio.create_task(self._renew())
+        with ThreadPoolExecutor(2, "embed") as processor, ThreadPoolExecutor(8, "send") as senders:
+            try:
+                while True:
+                    if time.monotonic() < until:
+                        await self._take_up(processor, senders)
+                    elif await sync_to_async(self._is_due)():
+                        await sync_to_async(ring)(self.queue)
+                        until = -1.0
+                    in_flight = {*self.sending, *self.reading}
+                    if not in_flight:
+                        break
+                    await asyncio.wait(in_flight, return_when=asyncio.FIRST_COMPLETED, timeout=1)
+                    self._put_down()
+            finally:
+                renewal.cancel()
+        await sync_to_async(close_old_connections)()
+        return self.worked
+
+    async def _take_up(self, processor: ThreadPoolExecutor, senders: ThreadPoolExecutor) -> None:
+        """Deliveries before tickets, interactive tickets before imported ones."""
+        loop = asyncio.get_running_loop()
+        if self.queue == "interactive" and len(self.sending) < 8:
+            for claimed in await sync_to_async(deliveries.claim)(8 - len(self.sending)):
+                task = asyncio.create_task(_deliver(loop, senders, claimed))
+                self.sending[task] = claimed
+        free = self.width - len(self.reading)
+        if free > 0:
+            for claimed in await sync_to_async(triage.claim)(free, self.lanes):
+                self.reading[asyncio.create_task(triage.triage_ticket(claimed, processor))] = claimed
+
+    def _put_down(self) -> None:
+        for window in (self.sending, self.reading):
+            for task in [task for task in window if task.done()]:
+                del window[task]
+                self.worked += 1
+                if task.exception() is not None:
+                    log.error("drain_task_broke", error=repr(task.exception()))
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_EVERY)
+            try:
+                await sync_to_async(self._renew_leases)()
+            except Exception:
+                log.exception("lease_not_renewed", queue=self.queue)
+
+    def _renew_leases(self) -> None:
+        beat(self.queue)
+        lease = timezone.now() + LEASE
+        for claimed in list(self.sending.values()):
+            Delivery.objects.filter(pk=claimed.pk, claim=claimed.claim, state="sending").update(lease_until=lease)
+        for claimed in list(self.reading.values()):
+            mine = Ticket.objects.filter(pk=claimed.pk, claim=claimed.claim, triage_state=TriageState.PROCESSING)
+            mine.update(lease_until=lease)
+
+    def _is_due(self) -> bool:
+        return _deliveries_due() or Ticket.objects.due_for_triage().filter(lane__in=self.lanes).exists()
+
+
+async def _deliver(loop: asyncio.AbstractEventLoop, senders: ThreadPoolExecutor, claimed: Claimed) -> None:
+    await loop.run_in_executor(senders, _deliver_in_thread, claimed)
+
+
+def _deliver_in_thread(claimed: Claimed) -> None:
+    try:
+        deliveries.deliver(claimed)
+    finally:
+        connections.close_all()  # a sender's thread ends with the drain, and its connection with it
+
+
+def _deliveries_due() -> bool:
+    return Delivery.objects.filter(state=Delivery.State.QUEUED, not_before__lte=timezone.now()).exists()
+
+
+def tend() -> None:
+    """Every few seconds: take back what expired, close what is settled, ring for what is due."""
+    triage.take_back_expired()
+    deliveries.give_up_expired()
+    close_settled()
+    due = Ticket.objects.due_for_triage()
+    if _deliveries_due() or due.exists():
+        ring("interactive")
+    if due.filter(lane=Lane.IMPORTED).exists():
+        ring("batch")
