@@ -4,3 +4,8 @@ from django.apps import AppConfig
 class TriageConfig(AppConfig):
     name = "triage"
     verbose_name = "Reading"
+
+    def ready(self) -> None:
+        from triage import queue
+
+        queue.install()

@@ -150,17 +150,14 @@ _cluster = {
     "catch_up": False,
     "scheduler": False,
     "label": "Background",
+    "broker_class": "triage.brokers.PatientRedis" if REDIS_URL else "triage.brokers.PatientORM",
+    **({"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}),
 }
 Q_CLUSTER = {
     "name": "interactive",
     **_cluster,
     "ALT_CLUSTERS": {"batch": {**_cluster, "poll": 0.2}},
-    **({"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}),
 }
-if REDIS_URL:
-    Q_CLUSTER["ALT_CLUSTERS"]["batch"]["redis"] = REDIS_URL
-else:
-    Q_CLUSTER["ALT_CLUSTERS"]["batch"]["orm"] = "default"
 
 # Language model
 ANTHROPIC_API_KEY = env.str("ANTHROPIC_API_KEY", default="")
