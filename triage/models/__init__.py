@@ -1,4 +1,20 @@
+from triage.models.breaker import Breaker
+from triage.models.budget import Budget, BudgetState, Spending
+from triage.models.call import Call, CallStatus
 from triage.models.heartbeat import Heartbeat
+from triage.models.price import Cost, Price, Tokens
 from triage.models.user import User
 
-__all__ = ["Heartbeat", "User"]
+__all__ = [
+    "Breaker",
+    "Budget",
+    "BudgetState",
+    "Call",
+    "CallStatus",
+    "Cost",
+    "Heartbeat",
+    "Price",
+    "Spending",
+    "Tokens",
+    "User",
+]
