@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from pgvector.django import CosineDistance
 
 from tickets.models import ENDED, Category, Component, Example, Message, SlaPolicy, Team, Ticket
 from tickets.models.taxonomy import Label as LabelRow
@@ -67,7 +66,7 @@ def gather(inquiry: Inquiry, vector: Any, *, ticket: Ticket | None = None, engin
 
     labels, hours = taxonomy()
     ask: Ask | None = calls.ask if calls.configured() else None
-    number = ticket.number if ticket else None
+    number = ticket.number if ticket else 0  # no ticket has the number 0
     return Context(
         taxonomy=labels,
         vector=vector,
@@ -84,19 +83,14 @@ def gather(inquiry: Inquiry, vector: Any, *, ticket: Ticket | None = None, engin
     )
 
 
-def _examples(vector: Any, number: int | None) -> list[Decided]:
+def _examples(vector: Any, number: int) -> list[Decided]:
     if vector is None:
         return []
-    nearest = (
-        Example.objects.exclude(ticket_id=number)
-        .exclude(embedding=None)
-        .annotate(distance=CosineDistance("embedding", vector))
-        .order_by("distance")[:NEAREST]
-    )
+    nearest = Example.objects.nearest(vector).exclude(ticket_id=number)[:NEAREST]
     return [Decided(row.text, row.labels, 1 - row.distance) for row in nearest]
 
 
-def _answers(vector: Any, number: int | None) -> list[Answered]:
+def _answers(vector: Any, number: int) -> list[Answered]:
     """Resolved tickets like this one, with the last reply that a person sent there."""
     if vector is None:
         return []

@@ -11,7 +11,6 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import close_old_connections, connections
 from django.utils import timezone
-from triage.queue import beat, ring
 
 from tickets.actions import deliveries, triage
 from tickets.actions.deliveries import Claimed
@@ -19,6 +18,7 @@ from tickets.actions.status import close_settled
 from tickets.models import Delivery, Lane, Ticket, TriageState
 from tickets.models.work import LEASE, RENEW_EVERY
 from triage import calls
+from triage.queue import Cluster, beat, ring
 
 log = structlog.get_logger(__name__)
 BUDGET = 40.0  # seconds a drain claims new work; under the cluster's timeout of 60
@@ -26,7 +26,7 @@ WITHOUT_MODEL = 4  # tickets in flight when reading is work for the processor, n
 LANES = {"interactive": (Lane.INTERACTIVE, Lane.IMPORTED), "batch": (Lane.IMPORTED,)}
 
 
-def drain(queue: str) -> int:
+def drain(queue: Cluster) -> int:
     """Work until nothing is due or time runs out, then ring again. Returns how many rows were worked on."""
     return asyncio.run(Drain(queue).run())
 
@@ -34,7 +34,7 @@ def drain(queue: str) -> int:
 class Drain:
     """One rolling window of deliveries and tickets in flight, in one process and one event loop."""
 
-    def __init__(self, queue: str) -> None:
+    def __init__(self, queue: Cluster) -> None:
         self.queue = queue
         self.lanes = LANES[queue]
         self.width = settings.TRIAGE_CONCURRENCY if calls.configured() else WITHOUT_MODEL

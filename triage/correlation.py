@@ -33,9 +33,11 @@ def acting(actor: str, *, correlation_id: str = "") -> Iterator[str]:
     chosen = correlation_id or current() or str(uuid.uuid4())
     token = _current.set(chosen)
     try:
-        with structlog.contextvars.bound_contextvars(correlation_id=chosen):
-            with pghistory.context(actor=actor, correlation_id=chosen):
-                yield chosen
+        with (
+            structlog.contextvars.bound_contextvars(correlation_id=chosen),
+            pghistory.context(actor=actor, correlation_id=chosen),
+        ):
+            yield chosen
     finally:
         _current.reset(token)
 

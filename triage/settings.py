@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 
 import environ
 import structlog
+from structlog.typing import Processor
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -29,7 +31,7 @@ BASE_URL = env.str("BASE_URL", default=f"http://localhost:{PORT}").rstrip("/")
 
 def _secret_key() -> str:
     """SECRET_KEY of the environment; without DATABASE_URL, one made once and kept in var/. There is no default."""
-    given = env.str("SECRET_KEY", default="")
+    given: str = env.str("SECRET_KEY", default="")
     if given or DATABASE_URL:
         return given
     path = VAR / "secret-key"
@@ -38,10 +40,8 @@ def _secret_key() -> str:
         partial = path.with_name(f".secret-key.{os.getpid()}")
         partial.touch(mode=0o600)
         partial.write_text(secrets.token_urlsafe(50))
-        try:
+        with contextlib.suppress(FileExistsError):
             os.link(partial, path)  # the first of several processes wins
-        except FileExistsError:
-            pass
         partial.unlink()
     return path.read_text().strip()
 
@@ -134,7 +134,7 @@ else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     CHANNEL_LAYERS = {"default": {"BACKEND": "triage.notify.NotifyChannelLayer", "CONFIG": {"capacity": 1000}}}
 
-# Work in the background. A django-q2 task is only the bell (docs/decisions/0003): no results kept, no retries of its own.
+# Work in the background. A django-q2 task is only the bell (docs/decisions/0003): no results, no retries of its own.
 _cluster = {
     "workers": env.int("TRIAGE_WORKERS", default=1),
     "timeout": 60,
@@ -242,7 +242,7 @@ CONTENT_SECURITY_POLICY = {
 
 # Logs: one JSON object a line on standard error, each with the correlation id. No customer text above debug.
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
-_shared = [
+_shared: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,

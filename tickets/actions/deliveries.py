@@ -9,7 +9,6 @@ from datetime import timedelta
 import structlog
 from django.db import transaction
 from django.utils import timezone
-from triage.queue import ring
 
 from tickets.actions.errors import Conflict
 from tickets.actions.review import require_decider
@@ -20,6 +19,7 @@ from tickets.models import Delivery, DeliveryAttempt
 from tickets.models.work import LEASE
 from triage.correlation import acting
 from triage.models import User
+from triage.queue import ring
 
 log = structlog.get_logger(__name__)
 MOST_ATTEMPTS = 6

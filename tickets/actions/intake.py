@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from triage.queue import ring
 
 from tickets.actions.errors import Conflict
 from tickets.channels.base import Inbound
@@ -16,6 +15,7 @@ from tickets.live import announce
 from tickets.models import ENDED, Draft, Message, Requester, Source, Status, Ticket, excerpt_of
 from tickets.models.ticket import SUBMISSION
 from triage import correlation
+from triage.queue import ring
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 from django.utils.formats import date_format
-from triage.queue import ring
 
 from tickets.actions.drafts import clean_reply, last_inbound
 from tickets.actions.errors import Conflict, Invalid
 from tickets.actions.review import require_decider
 from tickets.channels import CHANNELS
 from tickets.live import announce
-from tickets.models import ApiKey, Delivery, Draft, Message, Review, Status, Ticket
+from tickets.models import ApiKey, Delivery, Draft, Message, Requester, Review, Status, Ticket
 from triage import correlation
 from triage.models import User
+from triage.queue import ring
 
 
 def approve(
@@ -50,7 +50,7 @@ def approve(
             by=by,
             api_key=api_key,
         )
-        delivery = _enqueue(held, review, text, by)
+        delivery = _enqueue(held, held.requester, review, by)
         Draft.objects.filter(ticket=held).delete()
         held.first_replied_at = held.first_replied_at or timezone.now()
         held.set_status(Status.WAITING if keep_open else Status.RESOLVED)
@@ -75,17 +75,16 @@ def _refuse_if_overtaken(ticket: Ticket, draft: Draft | None, version: int, answ
         raise Conflict("draft_changed", f"The draft was changed by {who}. Look at it before you send it.")
 
 
-def _enqueue(ticket: Ticket, review: Review, text: str, by: User) -> Delivery:
+def _enqueue(ticket: Ticket, recipient: Requester, review: Review, by: User) -> Delivery:
     channel = CHANNELS[ticket.source.kind].replies_by
     message = Message.objects.create(
-        ticket=ticket, kind=Message.Kind.OUTBOUND, text=text, author=by, created_at=timezone.now()
+        ticket=ticket, kind=Message.Kind.OUTBOUND, text=review.text, author=by, created_at=timezone.now()
     )
-    assert ticket.requester is not None
     return Delivery.objects.create(
         ticket=ticket,
         message=message,
         review=review,
         channel=channel,
-        recipient=ticket.requester.email,
+        recipient=recipient.email,
         correlation_id=correlation.current() or ticket.correlation_id,
     )

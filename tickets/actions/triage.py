@@ -15,7 +15,6 @@ from asgiref.sync import sync_to_async
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
-from triage.queue import ring
 
 from tickets.actions.decided import normalise
 from tickets.actions.deliveries import Claimed
@@ -29,6 +28,7 @@ from triage.correlation import acting
 from triage.embedding import clean, embed
 from triage.pipeline import read
 from triage.pipeline.types import MANUAL_REVIEW, Inquiry, Turn, Verdict
+from triage.queue import ring
 
 log = structlog.get_logger(__name__)
 MOST_ATTEMPTS = 4

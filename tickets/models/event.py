@@ -40,6 +40,7 @@ else:
         pghistory.UpdateEvent("changed"),
         pghistory.DeleteEvent("deleted"),
         fields=list(TRACKED),
+        obj_field=pghistory.ObjForeignKey(related_name="events", related_query_name="events"),
         context_field=pghistory.ContextJSONField(),
         context_id_field=None,
         append_only=True,

@@ -122,6 +122,8 @@ class Ticket(Work):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
+    distance: float  # only on rows of nearest(): 1 - cosine
+
     objects = TicketQuerySet.as_manager()
 
     class Meta:
