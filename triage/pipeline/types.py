@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from triage.embedding.clean import MAX_RAW, TURN
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -110,9 +112,13 @@ class Inquiry:
 
     @property
     def text(self) -> str:
-        """The customer's own words, subject first: what the local engine and the rules read."""
-        own = [turn.text for turn in self.turns if turn.author == "customer"]
-        return "\n\n".join([self.subject, *own])
+        """The customer's own words, subject first: what is embedded, and what the local engine and the rules read.
+
+        Form feeds part the turns, so that cleaning ends a quote or a signature with its own message. Each turn is cut
+        at what cleaning reads of it.
+        """
+        own = [turn.text[:MAX_RAW] for turn in self.turns if turn.author == "customer"]
+        return f"\n{TURN}\n".join([self.subject[:MAX_RAW], *own])
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +191,15 @@ class NoAnswer(Exception):
 class LocalReader(Protocol):
     """A loaded local engine; `triage.engines.local` is the one that ships."""
 
-    version: str
+    @property
+    def version(self) -> str:
+        """Which fit this is: the hash of its artifact."""
 
-    def read(self, inquiry: Inquiry, vector: Vector, taxonomy: Taxonomy) -> Readings:
-        """A reading for every field this engine knows; fields it can not judge are left out."""
+    def read(self, inquiry: Inquiry, vector: Vector, taxonomy: Taxonomy, examples: Sequence[Decided] = ()) -> Readings:
+        """A reading for every field this engine knows; fields it can not judge are left out.
+
+        `examples` are the nearest decided texts: what is like one of them is not new.
+        """
 
 
 @dataclass(frozen=True, slots=True)

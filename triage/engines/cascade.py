@@ -1,0 +1,39 @@
+"""Whose word counts: local first, the model where local is unsure, rules where there is nothing better."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from triage.pipeline.types import FIELDS, FieldName, FieldReading, Readings
+
+# The fields that move a ticket. The model is asked unless the local engine may apply all three.
+DECISIVE: tuple[FieldName, ...] = ("category", "priority", "team")
+# A model's own confidence is not calibrated: it may suggest, and never claim certainty.
+MODEL_CAP = 0.9
+
+
+def needs_model(local: Readings) -> bool:
+    """Whether the local engine left one of the decisive fields open."""
+    return any(name not in local or local[name].band != "apply" for name in DECISIVE)
+
+
+def best(*, local: Readings, model: Readings, rules: Readings) -> dict[FieldName, FieldReading]:
+    """The best reading of each field: local where it may apply, else the model's, else local's, else the rules'."""
+    chosen: dict[FieldName, FieldReading] = {}
+    for name in FIELDS:
+        reading = _best_of(local.get(name), model.get(name), rules.get(name))
+        if reading is not None:
+            chosen[name] = reading
+    return chosen
+
+
+def _best_of(local: FieldReading | None, model: FieldReading | None, rules: FieldReading | None) -> FieldReading | None:
+    if model is not None and (local is None or local.band != "apply"):
+        model = replace(model, confidence=min(model.confidence, MODEL_CAP), band="suggest")
+        if local is not None and local.value == model.value:
+            confidence = max(model.confidence, local.confidence)
+            return replace(model, confidence=confidence, reason=f"{model.reason} The local engine agrees.".strip())
+        return model
+    if local is not None and rules is not None and local.value != rules.value and rules.confidence > local.confidence:
+        return rules
+    return local or rules
