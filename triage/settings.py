@@ -193,6 +193,7 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 LOGIN_URL = "/sign-in/"
+CSRF_FAILURE_VIEW = "tickets.views.errors.csrf_refused"
 LOGIN_REDIRECT_URL = "/tickets/"
 LOGOUT_REDIRECT_URL = "/sign-in/"
 

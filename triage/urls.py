@@ -7,3 +7,8 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("tickets.urls")),
 ]
+
+handler400 = "tickets.views.errors.bad_request"
+handler403 = "tickets.views.errors.forbidden"
+handler404 = "tickets.views.errors.not_found"
+handler500 = "tickets.views.errors.server_error"

@@ -2,11 +2,61 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+
+from tickets.models import Ticket
+from triage.models import User
+
+
+@dataclass(frozen=True, slots=True)
+class RailItem:
+    word: str
+    address: str
+    icon: str
+    here: bool
+    counts: bool = False
+    foot: bool = False
+
+
+RAIL = (
+    ("Queue", "/tickets/", "inbox-stack"),
+    ("Dashboard", "/", "squares-2x2"),
+    ("Calls", "/calls/", "arrow-path-rounded-square"),
+    ("Summary", "/summary/", "document-text"),
+    ("Settings", "/admin/", "cog-6-tooth"),
+)
+
+
+def person(request: HttpRequest) -> User:
+    """Who is signed in. For views behind `login_required` only."""
+    if not isinstance(request.user, User):
+        raise TypeError("nobody is signed in")
+    return request.user
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
-    """Context of the frame: the nonce for scripts."""
-    return {"csp_nonce": getattr(request, "csp_nonce", "")}
+    """The rail with the place we are at, and the number of open tickets: queried only where it is shown."""
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated:
+        return {}
+    path = request.path
+    items = [
+        RailItem(
+            word,
+            address,
+            icon,
+            here=path == address or (address != "/" and path.startswith(address)),
+            counts=address == "/tickets/",
+            foot=address == "/admin/",
+        )
+        for word, address, icon in RAIL
+        if address != "/admin/" or user.is_staff
+    ]
+    return {
+        "rail": items,
+        "open_count": SimpleLazyObject(lambda: Ticket.objects.visible_to(user).open().count()),
+    }

@@ -1,0 +1,96 @@
+// The desk's own behaviour: theme, toasts, menus, keys. Live updates are in live.js. No eval, no inline handlers.
+(function () {
+  "use strict";
+  var root = document.documentElement;
+
+  // ── Theme ──
+  function currentTheme() {
+    return root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+  }
+  function switchTheme() {
+    var next = currentTheme() === "dark" ? "light" : "dark";
+    root.dataset.theme = next;
+    try { localStorage.setItem("theme", next); } catch (refused) { /* it lasts for this page */ }
+  }
+
+  // ── Toasts ──
+  function toast(text, level) {
+    var place = document.getElementById("toasts");
+    if (!place) return;
+    var box = document.createElement("div");
+    box.className = "toast toast-" + (level || "info");
+    var words = document.createElement("span");
+    words.textContent = text;
+    var close = document.createElement("button");
+    close.type = "button"; close.className = "close"; close.dataset.dismiss = ".toast";
+    close.setAttribute("aria-label", "Dismiss"); close.textContent = "×";
+    box.append(words, close);
+    place.append(box);
+    fade(box);
+  }
+  function fade(box) {
+    if (box.classList.contains("toast-error")) return; // an error stays until it is read
+    setTimeout(function () { if (!box.matches(":hover, :focus-within")) box.remove(); }, 7000);
+  }
+  document.querySelectorAll(".toast").forEach(fade);
+
+  // ── htmx: what went wrong is said, with the number to ask with ──
+  document.addEventListener("htmx:responseError", function (event) {
+    var xhr = event.detail.xhr, id = xhr.getResponseHeader("X-Correlation-ID") || "";
+    toast("That did not work (" + xhr.status + "). What you typed is still here. Try again; if it stays, give " + id + ".", "error");
+  });
+  document.addEventListener("htmx:sendError", function () {
+    toast("The desk cannot be reached. What you typed is still here; try again when the connection is back.", "error");
+  });
+  document.addEventListener("toast", function (event) { toast(event.detail.text, event.detail.level); });
+
+  // ── Clicks ──
+  document.addEventListener("click", function (event) {
+    var hit = event.target.closest("[data-theme-switch], [data-dismiss], [data-copy], [data-show-keys]");
+    document.querySelectorAll("details.menu[open]").forEach(function (menu) {
+      if (!menu.contains(event.target)) menu.open = false;
+    });
+    if (!hit) return;
+    if ("themeSwitch" in hit.dataset) switchTheme();
+    if (hit.dataset.dismiss) hit.closest(hit.dataset.dismiss).remove();
+    if (hit.dataset.copy) {
+      navigator.clipboard.writeText(document.querySelector(hit.dataset.copy).textContent.trim())
+        .then(function () { toast("Copied."); }, function () { toast("The browser did not allow copying.", "warning"); });
+    }
+    if ("showKeys" in hit.dataset) showKeys();
+  });
+
+  // ── Keys ──
+  function showKeys() {
+    var list = document.getElementById("keys");
+    if (list && !list.open) list.showModal();
+  }
+  function typing(target) { return target.closest("input, textarea, select, [contenteditable]"); }
+  var places = { q: "/tickets/", d: "/", c: "/calls/", s: "/summary/" }, before = "";
+  document.addEventListener("keydown", function (event) {
+    if (event.key === "Escape") {
+      document.querySelectorAll("details.menu[open]").forEach(function (menu) {
+        menu.open = false; menu.querySelector("summary").focus();
+      });
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+    var last = before; before = event.key;
+    if (event.key === "?") { showKeys(); event.preventDefault(); }
+    else if (event.key === "/") { var search = document.getElementById("search"); if (search) { search.focus(); search.select(); event.preventDefault(); } }
+    else if (last === "g" && places[event.key]) { before = ""; location.assign(places[event.key]); }
+  });
+
+  // ── Times: relative, the exact one on hover ──
+  function ago(seconds) {
+    var future = seconds < 0, s = Math.abs(seconds);
+    var text = s < 60 ? (future ? "1m" : "now") : s < 3600 ? Math.floor(s / 60) + "m" : s < 86400 ? Math.floor(s / 3600) + "h" : Math.floor(s / 86400) + "d";
+    return text;
+  }
+  function refreshTimes() {
+    document.querySelectorAll("time[data-age]").forEach(function (time) {
+      time.textContent = ago((Date.now() - Date.parse(time.dateTime)) / 1000);
+    });
+  }
+  setInterval(refreshTimes, 30000);
+  window.desk = { toast: toast, typing: typing };
+})();

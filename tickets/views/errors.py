@@ -1,0 +1,60 @@
+"""The pages of what goes wrong: what happened, what was kept, what to do, and the number to ask with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+
+from triage.correlation import current
+
+PAGES = {
+    400: ("That request made no sense", "Nothing was changed. Go back and try once more."),
+    403: ("You may not do that", "Nothing was changed. Ask an admin of the desk if you should be able to."),
+    404: ("There is nothing here", "The page is gone, or it belongs to a team you do not work for."),
+    500: (
+        "Something broke on our side",
+        "What you did may not have been kept. It has been noted with the number below.",
+    ),
+}
+EXPIRED = "This page was open too long, or the browser kept no cookie. Nothing was changed. Go back, reload, try again."
+
+
+def problem(request: HttpRequest, status: int, sentence: str = "") -> HttpResponse:
+    """The page for `status`; a problem document where the API was asked."""
+    heading, usual = PAGES[status]
+    if request.path.startswith(("/api/", "/webhooks/", "/healthz", "/readyz")):
+        document = {"title": heading, "status": status, "detail": sentence or usual, "correlation_id": current()}
+        return JsonResponse(document, status=status, content_type="application/problem+json")
+    inside = not request.path.startswith("/support/")
+    context = {
+        "status": status,
+        "heading": heading,
+        "sentence": sentence or usual,
+        "correlation_id": current(),
+        "way_address": "/tickets/" if inside else "/support/",
+        "way_word": "To the queue" if inside else "To the support form",
+    }
+    return render(request, "problem.html", context, status=status)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return problem(request, 400)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return problem(request, 403)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return problem(request, 404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return problem(request, 500)
+
+
+def csrf_refused(request: HttpRequest, reason: str = "", **_: Any) -> HttpResponse:
+    """Named by CSRF_FAILURE_VIEW."""
+    return problem(request, 403, EXPIRED)
