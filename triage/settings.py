@@ -171,19 +171,19 @@ CLOSE_AFTER_DAYS = env.int("TRIAGE_CLOSE_AFTER_DAYS", default=7)
 
 # Mail: as files in var/mail/ until EMAIL_URL names a server.
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Support <support@localhost>")
-if env.str("EMAIL_URL", default=""):
-    _mail = env.email_url("EMAIL_URL")
-    EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
-    EMAIL_HOST = _mail["EMAIL_HOST"]
-    EMAIL_PORT = _mail["EMAIL_PORT"] or 25
-    EMAIL_HOST_USER = _mail["EMAIL_HOST_USER"]
-    EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_PASSWORD"]
-    EMAIL_USE_TLS = bool(_mail.get("EMAIL_USE_TLS"))
-    EMAIL_USE_SSL = bool(_mail.get("EMAIL_USE_SSL"))
-    EMAIL_FILE_PATH = _mail["EMAIL_FILE_PATH"]
-else:
-    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
-    EMAIL_FILE_PATH = str(VAR / "mail")
+_mail = env.email_url_config(env.str("EMAIL_URL", default="") or f"filemail://{VAR / 'mail'}")
+# Ours know for certain whether a message left; of Django's, one cannot tell.
+EMAIL_BACKEND = {
+    "django.core.mail.backends.smtp.EmailBackend": "tickets.channels.email.smtp.EmailBackend",
+    "django.core.mail.backends.filebased.EmailBackend": "tickets.channels.email.files.EmailBackend",
+}.get(_mail["EMAIL_BACKEND"], _mail["EMAIL_BACKEND"])
+EMAIL_HOST = _mail["EMAIL_HOST"] or "localhost"
+EMAIL_PORT = _mail["EMAIL_PORT"] or 25
+EMAIL_HOST_USER = _mail["EMAIL_HOST_USER"] or ""
+EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_PASSWORD"] or ""
+EMAIL_USE_TLS = bool(_mail.get("EMAIL_USE_TLS"))
+EMAIL_USE_SSL = bool(_mail.get("EMAIL_USE_SSL"))
+EMAIL_FILE_PATH = f"/{_mail['EMAIL_FILE_PATH']}"
 EMAIL_TIMEOUT = 20
 
 # People
