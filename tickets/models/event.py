@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pghistory
+from django.db import models
 
 from tickets.models.ticket import Ticket
 
@@ -30,9 +31,19 @@ TRACKED = (
 )
 
 if TYPE_CHECKING:
-    from typing import Any
 
-    _Snapshot: Any = object
+    class _Snapshot(models.Model):
+        """What create_event_model() makes, as far as our own code uses it."""
+
+        pgh_id = models.BigAutoField(primary_key=True)
+        pgh_created_at = models.DateTimeField()
+        pgh_label = models.TextField()
+        pgh_context = models.JSONField(null=True)
+        assignee_id: int | None
+
+        class Meta:
+            abstract = True
+
 else:
     _Snapshot = pghistory.create_event_model(
         Ticket,
@@ -48,12 +59,14 @@ else:
     )
 
 
-class Event(_Snapshot):  # type: ignore[misc]
+class Event(_Snapshot):
     """A snapshot of a ticket after each change of a tracked field, written by the database's own trigger.
 
     The context names the actor ("user:7", "machine:local", "api:3") and the correlation id; a change made past the
     application has none and belongs to the actor "database". What changed is the difference to the event before.
     """
+
+    objects = models.Manager["Event"]()
 
     @property
     def actor(self) -> str:

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import pytest
+
+from tickets.actions import review
+from tickets.actions.errors import Forbidden, Invalid
+from tickets.models import Example, Review, Status, Ticket
+from triage.models import User
+
+
+def test_a_correction_is_kept_with_before_and_after(reviewed: Ticket, agent: User) -> None:
+    review.correct(ticket=reviewed, changes={"team": "network"}, by=agent, why="It is the VPN.")
+    row = Review.objects.get(field="team")
+    assert (row.decision, row.before, row.after, row.why, row.by) == (
+        "corrected",
+        "software",
+        "network",
+        "It is the VPN.",
+        agent,
+    )
+    reviewed.refresh_from_db()
+    assert reviewed.value_of("team") == "network" and reviewed.decided_by_person("team")
+
+
+def test_confirming_the_machines_value_counts_as_accepted(reviewed: Ticket, agent: User) -> None:
+    review.accept(ticket=reviewed, fields=["team", "category"], by=agent)
+    assert [(row.field, row.decision) for row in Review.objects.all()] == [("team", "accepted")]
+
+
+def test_deciding_the_same_twice_is_one_decision(reviewed: Ticket, agent: User) -> None:
+    for _ in range(2):
+        review.correct(ticket=reviewed, changes={"priority": "high"}, by=agent)
+    assert Review.objects.filter(field="priority").count() == 1
+
+
+def test_a_decision_becomes_an_example_with_the_decided_fields_alone(reviewed: Ticket, agent: User) -> None:
+    review.correct(ticket=reviewed, changes={"category": "bug", "tags": ["CSV export", "csv-export"]}, by=agent)
+    example = Example.objects.get(ticket=reviewed)
+    assert example.labels == {"category": "bug", "tags": ["csv-export"]}
+    assert "stops half way" in example.text
+
+
+def test_a_priority_sets_the_clock(reviewed: Ticket, agent: User) -> None:
+    held = review.correct(ticket=reviewed, changes={"priority": "P1"}, by=agent)
+    assert held.due_at is not None
+    assert (held.due_at - held.created_at).total_seconds() == 3600
+
+
+def test_an_alias_is_understood(reviewed: Ticket, agent: User) -> None:
+    assert review.correct(ticket=reviewed, changes={"category": "defect"}, by=agent).value_of("category") == "bug"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("category", "nonsense"),
+        ("priority", "P9"),
+        ("tier", 4),
+        ("tier", True),
+        ("is_technical", "perhaps"),
+        ("tags", ["a", "b", "c", "d", "e", "f"]),
+        ("tags", [1]),
+        ("status", "closed"),
+        ("severity", "awful"),
+    ],
+)
+def test_a_value_outside_its_set_is_refused_by_name(reviewed: Ticket, agent: User, field: str, value: object) -> None:
+    with pytest.raises(Invalid) as refused:
+        review.correct(ticket=reviewed, changes={field: value}, by=agent)
+    assert refused.value.field == field
+    assert not Review.objects.exists()
+
+
+def test_nothing_is_half_done_when_one_of_several_values_is_wrong(reviewed: Ticket, agent: User) -> None:
+    with pytest.raises(Invalid):
+        review.correct(ticket=reviewed, changes={"priority": "P1", "tier": 9}, by=agent)
+    reviewed.refresh_from_db()
+    assert reviewed.priority == "" and not Review.objects.exists()
+
+
+def test_an_auditor_and_an_outsider_change_nothing(reviewed: Ticket, auditor: User, outsider: User) -> None:
+    for user in (auditor, outsider):
+        with pytest.raises(Forbidden):
+            review.correct(ticket=reviewed, changes={"priority": "P1"}, by=user)
+
+
+def test_an_escalated_ticket_is_not_resolved(reviewed: Ticket, agent: User) -> None:
+    held = review.escalate(ticket=reviewed, reason="Needs the vendor.", by=agent)
+    assert (held.status, held.resolved_at, held.escalation_reason) == (Status.ESCALATED, None, "Needs the vendor.")
+
+
+def test_an_escalation_needs_a_reason(reviewed: Ticket, agent: User) -> None:
+    with pytest.raises(Invalid) as refused:
+        review.escalate(ticket=reviewed, reason="  ", by=agent)
+    assert refused.value.field == "reason"
