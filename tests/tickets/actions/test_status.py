@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from tickets.actions import assignment, conversation, status
+from tickets.actions.errors import Invalid
+from tickets.models import Status, Ticket
+from triage.models import User
+
+
+def test_closing_and_reopening_keep_the_time_of_the_end_in_step(reviewed: Ticket, agent: User) -> None:
+    assert status.change(ticket=reviewed, status=Status.CLOSED, by=agent).resolved_at is not None
+    assert status.change(ticket=reviewed, status=Status.IN_REVIEW, by=agent).resolved_at is None
+
+
+def test_nobody_sets_a_ticket_to_new(reviewed: Ticket, agent: User) -> None:
+    with pytest.raises(Invalid) as refused:
+        status.change(ticket=reviewed, status=Status.NEW, by=agent)
+    assert refused.value.field == "status"
+
+
+def test_a_resolved_ticket_closes_by_itself_after_seven_days(reviewed: Ticket) -> None:
+    reviewed.set_status(Status.RESOLVED)
+    reviewed.resolved_at = timezone.now() - timedelta(days=6, hours=23)
+    reviewed.save()
+    assert status.close_settled() == 0
+    Ticket.objects.update(resolved_at=timezone.now() - timedelta(days=7, minutes=1))
+    assert status.close_settled() == 1
+    reviewed.refresh_from_db()
+    assert reviewed.status == Status.CLOSED
+    last = reviewed.events.order_by("pgh_id").last()
+    assert last is not None and last.actor == "machine:clock"
+
+
+def test_a_ticket_is_assigned_to_those_who_can_see_it(reviewed: Ticket, agent: User, colleague: User) -> None:
+    assert assignment.assign(ticket=reviewed, to=agent, by=agent).assignee == agent
+    with pytest.raises(Invalid):
+        assignment.assign(ticket=reviewed, to=colleague, by=agent)
+    assert assignment.assign(ticket=reviewed, to=None, by=agent).assignee is None
+
+
+def test_a_comment_is_internal_and_names_its_author(reviewed: Ticket, agent: User) -> None:
+    message = conversation.comment(ticket=reviewed, text=" Seen before.\x00 ", by=agent)
+    assert (message.kind, message.text, message.author) == ("comment", "Seen before.", agent)
+    assert message not in reviewed.messages.conversation()
+
+
+def test_an_empty_comment_is_refused(reviewed: Ticket, agent: User) -> None:
+    with pytest.raises(Invalid):
+        conversation.comment(ticket=reviewed, text="\x00 \n", by=agent)
