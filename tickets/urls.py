@@ -10,5 +10,6 @@ urlpatterns: list[URLPattern] = [
     path("sign-out/", sign_in.sign_out, name="sign-out"),
     path("welcome/", welcome.page, name="welcome"),
     path("tickets/", queue.page, name="queue"),
+    path("tickets/changes/", queue.changes, name="changes"),
 ]
 websocket_urlpatterns: list[URLPattern] = []

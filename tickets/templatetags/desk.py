@@ -1,0 +1,108 @@
+"""How the desk writes times, confidence and text. Nothing here knows who is looking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from tickets.models import Ticket
+from tickets.views.prose import render_text
+
+register = template.Library()
+
+
+def short(span: timedelta) -> str:
+    """A span in its largest whole unit: "now", "5m", "3h", "12d"."""
+    seconds = abs(span.total_seconds())
+    if seconds < 60:
+        return "now"
+    if seconds < 3600:
+        return f"{int(seconds // 60)}m"
+    if seconds < 86400:
+        return f"{int(seconds // 3600)}h"
+    return f"{int(seconds // 86400)}d"
+
+
+@register.simple_tag
+def ago(moment: datetime | None, words: str = "") -> SafeString | str:
+    """A relative time with the exact one on hover; app.js keeps it true. `words="ago"` adds the word."""
+    if moment is None:
+        return ""
+    local = timezone.localtime(moment)
+    text = short(timezone.now() - moment)
+    after = " ago" if words and text != "now" else ""
+    return format_html(
+        '<time datetime="{}" title="{}" data-age="{}">{}{}</time>',
+        local.isoformat(timespec="seconds"),
+        f"{local:%A %-d %B %Y, %H:%M %Z}",
+        words,
+        text,
+        after,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The state of a first answer's clock: "late", "soon", "running", "met" or "missed", and the words for it."""
+
+    state: str
+    short: str
+    words: str
+
+
+@register.filter
+def sla(ticket: Ticket) -> Clock | None:
+    """The clock of the first answer, None where no time is promised."""
+    due = ticket.due_at
+    if due is None:
+        return None
+    if ticket.first_replied_at is not None:
+        if ticket.first_replied_at <= due:
+            return Clock("met", "Met", "Answered in time")
+        return Clock("missed", "Late", f"Answered {short(ticket.first_replied_at - due)} late")
+    if not ticket.is_open:
+        return None
+    left = due - timezone.now()
+    if left.total_seconds() < 0:
+        return Clock("late", f"-{short(left)}", f"First answer overdue by {short(left)}")
+    state = "soon" if left < (due - ticket.created_at) / 4 else "running"
+    return Clock(state, short(left) if left.total_seconds() >= 60 else "<1m", f"First answer due in {short(left)}")
+
+
+@register.filter
+def percent(value: float | None) -> int:
+    """0..1 as whole percent, cut down so that 0.999 is not 100."""
+    return 0 if value is None else int(value * 100)
+
+
+@register.filter
+def level(value: float | None) -> str:
+    """The colour band of a confidence: over 0.9 high, over 0.75 middle, else low."""
+    if value is None:
+        return "none"
+    return "high" if value > 0.9 else "middle" if value > 0.75 else "low"
+
+
+@register.filter
+def stamp(moment: datetime | None) -> int:
+    """Milliseconds since 1970: what a browser compares versions of a row by."""
+    return int(moment.timestamp() * 1000) if moment else 0
+
+
+@register.filter
+def initials(person: Any) -> str:
+    """Two letters for a round badge."""
+    words = str(getattr(person, "label", person)).replace("@", " ").split()
+    return "".join(word[0] for word in words[:2]).upper() or "?"
+
+
+@register.filter
+def prose(text: str) -> SafeString:
+    """Markdown of a customer or colleague as safe HTML."""
+    return render_text(text)

@@ -1,0 +1,124 @@
+"""What the address of the queue asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import urlencode
+
+from django.db.models import Count
+from django.http import QueryDict
+
+from tickets.models import ENDED, OPEN, Priority, Status
+from tickets.models.ticket import TicketQuerySet
+from triage.models import User
+
+TABS: tuple[tuple[str, str], ...] = (
+    ("", "All"),
+    ("new", "New"),
+    ("escalated", "Escalated"),
+    ("in_review", "In review"),
+    ("waiting", "Waiting"),
+    ("resolved", "Resolved"),
+)
+FIELDS = ("team", "category", "priority", "source", "assignee", "q")
+LARGEST = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    key: str
+    word: str
+    address: str
+    here: bool
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """The queue's filters as the address spells them; what is not understood is left out."""
+
+    status: str = ""
+    team: str = ""
+    category: str = ""
+    priority: str = ""
+    source: str = ""
+    assignee: str = ""
+    q: str = ""
+    before: int | None = None
+
+    @classmethod
+    def of(cls, query: QueryDict) -> Self:
+        def word(name: str) -> str:
+            return query.get(name, "").replace("\x00", "").strip()[:200]
+
+        status = word("status")
+        before = word("before")
+        priority = word("priority").upper()
+        return cls(
+            status=status if status in dict(TABS) else "",
+            team=word("team"),
+            category=word("category"),
+            priority=priority if priority in Priority.values else "",
+            source=word("source"),
+            assignee=word("assignee"),
+            q=word("q"),
+            before=int(before) if before.isascii() and before.isdigit() and int(before) < LARGEST else None,
+        )
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether anything but the tab narrows what is shown."""
+        return any(getattr(self, name) for name in FIELDS)
+
+    def address(self, **changes: object) -> str:
+        """The query string with some filters changed; paging is always dropped unless given."""
+        asked = {name: getattr(self, name) for name in ("status", *FIELDS)} | changes
+        kept = {name: value for name, value in asked.items() if value not in ("", None)}
+        return f"?{urlencode(kept)}" if kept else "?"
+
+    def narrow(self, tickets: TicketQuerySet, user: User) -> TicketQuerySet:
+        """Every filter but the tab."""
+        for name, path in (("team", "team__key"), ("category", "category__key"), ("source", "source__name")):
+            if value := getattr(self, name):
+                tickets = tickets.filter(**{path: value})
+        if self.priority:
+            tickets = tickets.filter(priority=self.priority)
+        if self.assignee == "me":
+            tickets = tickets.filter(assignee=user)
+        elif self.assignee == "nobody":
+            tickets = tickets.filter(assignee=None)
+        elif self.assignee:
+            tickets = tickets.filter(assignee__username=self.assignee)
+        return tickets.matching(self.q) if self.q else tickets
+
+    def on_tab(self, tickets: TicketQuerySet) -> TicketQuerySet:
+        """The tab's tickets. All is all that is open; a search looks through what has ended, too."""
+        if self.status == "resolved":
+            return tickets.filter(status__in=ENDED)
+        if self.status:
+            return tickets.filter(status=self.status)
+        return tickets if self.q else tickets.open()
+
+    def tabs(self, narrowed: TicketQuerySet) -> list[Tab]:
+        counts = counts_of(narrowed)
+        everything = "found" if self.q else ""
+        return [
+            Tab(key, word, self.address(status=key), key == self.status, counts[everything if key == "" else key])
+            for key, word in TABS
+        ]
+
+
+def counts_of(tickets: TicketQuerySet) -> dict[str, int]:
+    """How many tickets each tab holds; "" is all that is open, "found" everything. One query."""
+    rows = tickets.order_by().values_list("status").annotate(count=Count("pk"))
+    by_status = {status: int(count) for status, count in rows}
+    counts = {key: by_status.get(key, 0) for key, _ in TABS if key}
+    counts["resolved"] = sum(by_status.get(status, 0) for status in ENDED)
+    counts[""] = sum(by_status.get(status, 0) for status in OPEN)
+    counts["found"] = sum(by_status.values())
+    return counts
+
+
+def status_word(status: str) -> str:
+    return Status(status).label
