@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from tests.tickets.conftest import MakeTicket
+from tickets import tasks
+from tickets.actions import intake, review, triage
+from tickets.actions.deliveries import Claimed
+from tickets.models import Draft, Lane, Status, Suggestion, Ticket, TriageState
+from triage.models import User
+from triage.pipeline.types import Context, Drafted, FieldReading, Inquiry, Verdict
+
+pytestmark = pytest.mark.django_db(transaction=True)
+Script = Callable[..., None]
+
+
+@pytest.fixture
+def verdict(monkeypatch: pytest.MonkeyPatch) -> Script:
+    """Let the pipeline answer with these readings, or raise."""
+
+    def script(
+        *, escalated: bool = False, draft: str = "Thank you.", raising: Exception | None = None, **fields: Any
+    ) -> None:
+        async def read(inquiry: Inquiry, context: Context) -> Verdict:
+            if raising:
+                raise raising
+            readings = {
+                name: value
+                if isinstance(value, FieldReading)
+                else FieldReading(value, 0.97, "Because.", "local", "apply")
+                for name, value in fields.items()
+            }
+            return Verdict(readings, escalated, "P1" if escalated else "", Drafted(draft, "template"))  # type: ignore[arg-type]
+
+        monkeypatch.setattr(triage, "read", read)
+
+    return script
+
+
+def _read_all() -> None:
+    asyncio.run(tasks.Drain("interactive").run())
+
+
+def _ticket(ticket: Ticket) -> Ticket:
+    return Ticket.objects.select_related("team", "category").get(pk=ticket.pk)
+
+
+def test_a_read_ticket_holds_the_verdict_and_a_draft(make_ticket: MakeTicket, verdict: Script) -> None:
+    verdict(category="bug", priority="P2", team="software", tier=2, tags=("csv", "export"))
+    made = make_ticket()
+    _read_all()
+    ticket = _ticket(made)
+    assert (ticket.triage_state, ticket.status) == (TriageState.TRIAGED, Status.IN_REVIEW)
+    assert [ticket.value_of(name) for name in ("category", "priority", "team", "tier", "tags")] == [
+        "bug",
+        "P2",
+        "software",
+        2,
+        ["csv", "export"],
+    ]
+    assert ticket.provenance["category"] == {
+        "engine": "local",
+        "confidence": 0.97,
+        "band": "apply",
+        "reason": "Because.",
+    }
+    assert Draft.objects.get(ticket=ticket).text == "Thank you."
+    assert ticket.embedding is not None and len(ticket.embedding) == 384
+    assert ticket.events.order_by("pgh_id").last().actor == "machine:local"  # type: ignore[union-attr]
+
+
+def test_a_field_in_the_band_ask_holds_nothing_and_the_team_is_manual_review(
+    make_ticket: MakeTicket, verdict: Script
+) -> None:
+    unsure = FieldReading("software", 0.2, "No idea.", "rules", "ask")
+    verdict(category=FieldReading("bug", 0.2, "No idea.", "rules", "ask"), team=unsure)
+    made = make_ticket()
+    _read_all()
+    ticket = _ticket(made)
+    assert (ticket.value_of("category"), ticket.value_of("team")) == (None, "manual_review")
+
+
+def test_what_a_person_set_is_never_overwritten(make_ticket: MakeTicket, verdict: Script, lead: User) -> None:
+    made = make_ticket()
+    review.correct(ticket=made, changes={"category": "billing"}, by=lead)
+    verdict(category="bug", priority="P3")
+    _read_all()
+    ticket = _ticket(made)
+    assert (ticket.value_of("category"), ticket.value_of("priority")) == ("billing", "P3")
+    assert Suggestion.objects.get().fields["category"]["value"] == "bug"
+
+
+def test_an_escalated_verdict_puts_it_into_the_escalated_queue(make_ticket: MakeTicket, verdict: Script) -> None:
+    verdict(escalated=True, category="security", priority="P1")
+    made = make_ticket()
+    _read_all()
+    ticket = _ticket(made)
+    assert (ticket.status, ticket.escalation_reason, ticket.resolved_at) == (Status.ESCALATED, "P1", None)
+
+
+def test_what_a_person_escalated_stays_escalated(make_ticket: MakeTicket, verdict: Script, lead: User) -> None:
+    made = make_ticket()
+    review.escalate(ticket=made, reason="VIP", by=lead)
+    verdict(category="bug")
+    _read_all()
+    assert (_ticket(made).status, _ticket(made).escalation_reason) == (Status.ESCALATED, "VIP")
+
+
+def test_an_edited_draft_survives_a_new_reading(make_ticket: MakeTicket, verdict: Script, lead: User) -> None:
+    from tickets.actions import drafts
+
+    verdict(category="bug", draft="First words.")
+    made = make_ticket()
+    _read_all()
+    drafts.save(ticket=made, text="My words.", version=1, by=lead)
+    intake.add_customer_message(ticket=made, text="More.")
+    verdict(category="bug", draft="Second words.")
+    _read_all()
+    assert Draft.objects.get().text == "My words." and Draft.objects.get().stale
+    assert _ticket(made).latest_suggestion.draft == "Second words."  # type: ignore[union-attr]
+
+
+def test_a_ticket_that_breaks_the_reader_fails_in_the_end_and_says_why(
+    make_ticket: MakeTicket, verdict: Script
+) -> None:
+    verdict(raising=RuntimeError("boom"))
+    made = make_ticket()
+    for _ in range(triage.MOST_ATTEMPTS):
+        assert _ticket(made).triage_state == TriageState.SUBMITTED
+        Ticket.objects.update(not_before=timezone.now())
+        _read_all()
+    ticket = _ticket(made)
+    assert (ticket.triage_state, ticket.status) == (TriageState.FAILED, Status.NEW)
+    assert ticket.error == "RuntimeError while reading. Given up after 4 attempts."
+
+
+def test_a_failed_ticket_is_read_when_a_person_runs_it_again(make_ticket: MakeTicket, verdict: Script) -> None:
+    made = make_ticket()
+    Ticket.objects.update(triage_state=TriageState.FAILED, error="x", attempts=4)
+    verdict(category="bug")
+    assert triage.submit_again(tickets=Ticket.objects.all()) == 1
+    _read_all()
+    assert (_ticket(made).triage_state, _ticket(made).error) == (TriageState.TRIAGED, "")
+
+
+def test_a_dead_readers_ticket_is_taken_back_and_its_late_verdict_ignored(
+    make_ticket: MakeTicket, verdict: Script
+) -> None:
+    verdict(category="bug")
+    made = make_ticket()
+    (late,) = triage.claim(1, [Lane.INTERACTIVE])
+    Ticket.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert triage.take_back_expired() == 1
+    Ticket.objects.update(not_before=timezone.now())
+    (current,) = triage.claim(1, [Lane.INTERACTIVE])
+    asyncio.run(triage.triage_ticket(late))
+    assert _ticket(made).triage_state == TriageState.PROCESSING and not Suggestion.objects.exists()
+    asyncio.run(triage.triage_ticket(current))
+    assert _ticket(made).triage_state == TriageState.TRIAGED
+
+
+def test_a_worker_that_dies_every_time_does_not_loop_for_ever(make_ticket: MakeTicket) -> None:
+    made = make_ticket()
+    for _ in range(triage.MOST_ATTEMPTS):
+        Ticket.objects.update(not_before=timezone.now())
+        assert len(triage.claim(1, [Lane.INTERACTIVE])) == 1
+        Ticket.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+        triage.take_back_expired()
+    assert _ticket(made).triage_state == TriageState.FAILED
+    assert "worker stopped" in _ticket(made).error
+
+
+def test_two_workers_never_claim_the_same_ticket(make_ticket: MakeTicket) -> None:
+    for number in range(6):
+        make_ticket(title=f"Ticket {number}")
+    first = triage.claim(4, [Lane.INTERACTIVE])
+    second = triage.claim(4, [Lane.INTERACTIVE])
+    assert (len(first), len(second)) == (4, 2)
+    assert {claimed.pk for claimed in first}.isdisjoint(claimed.pk for claimed in second)
+
+
+def test_interactive_tickets_come_before_imported_ones(make_ticket: MakeTicket) -> None:
+    imported = make_ticket(title="Old row", lane=Lane.IMPORTED)
+    typed = make_ticket(title="A person waits")
+    assert [c.pk for c in triage.claim(2, tasks.LANES["interactive"])] == [typed.pk, imported.pk]
+    assert triage.claim(2, tasks.LANES["batch"]) == []
+
+
+def test_a_claim_that_is_not_ours_fails_nothing(make_ticket: MakeTicket) -> None:
+    made = make_ticket()
+    triage.fail(Claimed(made.pk, 99), "x")
+    assert _ticket(made).triage_state == TriageState.SUBMITTED
