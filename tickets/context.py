@@ -62,7 +62,7 @@ def inquiry_of(ticket: Ticket, messages: Sequence[Message]) -> Inquiry:
 
 def gather(inquiry: Inquiry, vector: Any, *, ticket: Ticket | None = None, engine: str = "cascade") -> Context:
     """The taxonomy, decided examples and answered tickets nearest to `vector`, and the engines that can be asked."""
-    from triage.engines.local import load_local
+    from triage.learning.live import load_local
 
     labels, hours = taxonomy()
     ask: Ask | None = calls.ask if calls.configured() else None

@@ -1,3 +1,4 @@
+from triage.models.artifact import Artifact
 from triage.models.breaker import Breaker
 from triage.models.budget import Budget, BudgetState, Spending
 from triage.models.call import Call, CallStatus
@@ -6,6 +7,7 @@ from triage.models.price import Cost, Price, Tokens
 from triage.models.user import User
 
 __all__ = [
+    "Artifact",
     "Breaker",
     "Budget",
     "BudgetState",

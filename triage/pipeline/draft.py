@@ -12,6 +12,7 @@ from typing import Any
 
 from triage import prompts
 from triage.engines.model import ticket_text
+from triage.mask import redact
 from triage.pipeline.types import (
     Answered,
     Ask,
@@ -35,7 +36,8 @@ MAX_QUOTE = 1_500
 _REPLIES = Path(__file__).with_name("replies.json")
 _link = re.compile(r"(?:https?://|www\.)[^\s<>()\"']+|[\w.+-]+@[\w-]+\.[\w.-]+", re.IGNORECASE)
 _promise = re.compile(
-    r"\b(?:we|i|you)(?:'ll| will) (?:\w+ ){0,3}(?:refund|credit|compensat\w+|reimburs\w+)\b|\bguarantee[ds]?\b|\bwe promise\b"
+    r"\b(?:we|i|you)(?:'ll| will) (?:\w+ ){0,3}(?:refund|credit|compensat\w+|reimburs\w+)\b"
+    r"|\bguarantee[ds]?\b|\bwe promise\b"
     r"|\bwill be (?:fixed|resolved|refunded|ready|released|delivered) (?:by|on|within|before|today|tomorrow)\b",
     re.IGNORECASE,
 )
@@ -159,8 +161,6 @@ def _cleared(answer: Answered) -> str:
         if _greeting.fullmatch(text) or _farewell.fullmatch(text) or _is_sla(text):
             continue
         kept.append(text)
-    from triage.mask import redact
-
     return redact("\n\n".join(kept)[:MAX_QUOTE], answer.names).strip()
 
 

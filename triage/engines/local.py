@@ -1,0 +1,244 @@
+"""The local engine: fitted on decided texts, calibrated, free, and able to say why. Reads without scikit-learn."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from triage.embedding.clean import clean
+from triage.engines.weights import Head, Novelty, Weights
+from triage.learning import starter
+from triage.pipeline.types import MAX_TAGS, Decided, FieldName, FieldReading, FieldValue, Inquiry, Taxonomy
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from triage.pipeline.types import Vector
+
+    Floats = NDArray[np.float32]
+
+NEIGHBOURS = 8
+# Below this likeness a neighbour is no argument.
+AKIN = 0.45
+# A tag needs this much of the neighbours' weight; measured on the starter set, leave-one-out (see `Tagging`).
+TAG_SHARE = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    likeness: float
+    labels: Mapping[FieldName, FieldValue]
+    title: str  # only of invented texts: a customer's words do not stand in another customer's reasons
+
+
+class LocalEngine:
+    """Weights put to use. `version` names the fit; reading is thread-safe."""
+
+    def __init__(self, weights: Weights, version: str) -> None:
+        self._weights = weights
+        self._version = version
+        self._rows = starter.rows() if weights.reference is not None else ()
+        self._columns: dict[str, slice] = {}
+        start = 0
+        for head in weights.heads:
+            self._columns[head.name] = slice(start, start + len(head.values))
+            start += len(head.values)
+
+    @property
+    def version(self) -> str:
+        return self._version
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        return self._weights.heads
+
+    def read(
+        self, inquiry: Inquiry, vector: Vector, taxonomy: Taxonomy, examples: Sequence[Decided] = ()
+    ) -> dict[FieldName, FieldReading]:
+        """A reading of every field there was a fit for. Confidence falls where the text is like nothing known."""
+        text = clean(inquiry.text)
+        by_embedding, by_words, features = self._weights.scores(text, vector)
+        neighbours = self._neighbours(vector, examples)
+        familiar = familiarity(self._weights.novelty, neighbours[0].likeness if neighbours else 1.0)
+        readings: dict[FieldName, FieldReading] = {}
+        for head in self.heads:
+            name = cast(FieldName, head.name)
+            columns = self._columns[head.name]
+            probabilities = _probabilities(head, by_embedding[columns], by_words[columns], _allowed(head, taxonomy))
+            if probabilities is None:
+                continue
+            best = int(probabilities.argmax())
+            confidence = _dampened(float(probabilities[best]), familiar, len(head.values))
+            reason = self._reason(head, best, features, neighbours, familiar)
+            applies = head.apply_from is not None and confidence >= head.apply_from
+            readings[name] = FieldReading(
+                head.values[best], confidence, reason, "local", "apply" if applies else "suggest"
+            )
+        tags = tag(text, neighbours)
+        readings["tags"] = FieldReading(tags.tags, tags.confidence * familiar, tags.reason, "local")
+        return readings
+
+    def _neighbours(self, vector: Vector, examples: Sequence[Decided]) -> list[Neighbour]:
+        """The nearest known texts, nearest first: of the starter set and of what people decided here."""
+        found = [Neighbour(example.similarity, example.labels, "") for example in examples]
+        reference = self._weights.reference
+        if reference is not None and len(self._rows) == len(reference):
+            likeness = reference @ vector
+            for row in likeness.argsort()[: -NEIGHBOURS - 1 : -1]:
+                known = self._rows[int(row)]
+                found.append(Neighbour(float(likeness[row]), known.labels, known.title))
+        return sorted(found, key=lambda neighbour: -neighbour.likeness)[:NEIGHBOURS]
+
+    def _reason(self, head: Head, best: int, features: Any, neighbours: Sequence[Neighbour], familiar: float) -> str:
+        """The nearest invented example of this value, how many decided ones have it, the words that weighed most."""
+        value, name = head.values[best], cast(FieldName, head.name)
+        same = [one for one in neighbours if one.likeness >= AKIN and one.labels.get(name, _NOTHING) == value]
+        parts = []
+        titled = next((one for one in same if one.title), None)
+        if titled is not None:
+            parts.append(f"Like \u201c{titled.title}\u201d")
+        decided = sum(1 for one in same if not one.title)
+        if decided:
+            parts.append(f"{'like' if parts else 'Like'} {decided} decided {'ticket' if decided == 1 else 'tickets'}")
+        words = self._telling_words(head, best, features)
+        if words:
+            parts.append(f"{'words' if parts else 'Words'}: {', '.join(words)}")
+        if familiar < 0.5:
+            parts.append("little like anything known" if parts else "Little like anything known")
+        return "; ".join(parts) + "." if parts else "By the text as a whole."
+
+    def _telling_words(self, head: Head, best: int, features: Any) -> list[str]:
+        indices, weights = features
+        count = len(self._weights.words.words)
+        own = indices < count
+        columns = self._weights.letters[indices[own], self._columns[head.name]].astype("float32")
+        gain = weights[own] * (columns[:, best] - columns.mean(axis=1))
+        chosen: list[str] = []
+        for position in gain.argsort()[::-1]:
+            word = self._weights.words.words[int(indices[own][position])]
+            if gain[position] <= 0 or len(chosen) == 3:
+                break
+            if word not in _FILLERS and not any(word in other.split() or other in word for other in chosen):
+                chosen.append(word)
+        return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Tagging:
+    """`confidence` is the share of the neighbours' weight that stands behind the tags, on average."""
+
+    tags: tuple[str, ...]
+    confidence: float
+    reason: str
+
+
+def tag(text: str, neighbours: Sequence[Neighbour]) -> Tagging:
+    """The tags that near texts have, sooner when their words stand in the text."""
+    plain = f" {' '.join(text.lower().replace('-', ' ').split())} "
+    weight: dict[str, float] = defaultdict(float)
+    total = 0.0
+    for neighbour in neighbours:
+        near = max(0.0, neighbour.likeness - AKIN / 2)
+        total += near
+        given = neighbour.labels.get("tags")
+        for name in given if isinstance(given, tuple) else ():
+            weight[name] += near
+    if not total:
+        return Tagging((), 0.0, "No text like it is known.")
+    shares = {
+        name: share / total + (0.35 if f" {name.replace('-', ' ')} " in plain else 0.0)
+        for name, share in weight.items()
+    }
+    kept = sorted((name for name in shares if shares[name] >= TAG_SHARE), key=lambda name: (-shares[name], name))
+    kept = kept[:MAX_TAGS]
+    if not kept:
+        return Tagging((), 0.0, "Texts like it have no tag in common.")
+    confidence = min(0.95, sum(shares[name] for name in kept) / len(kept))
+    return Tagging(tuple(kept), confidence, "As on texts like it.")
+
+
+def familiarity(novelty: Novelty, nearest: float) -> float:
+    """1 for a text as near to a known one as texts that belong are, falling to 0 for one that is like nothing known."""
+    if nearest >= novelty.usual:
+        return 1.0
+    # Twice as far out as the strangest text of the training set, nothing is left.
+    floor = novelty.strange - (novelty.usual - novelty.strange)
+    return max(0.0, (nearest - floor) / max(novelty.usual - floor, 1e-6))
+
+
+_NOTHING = object()
+_FILLERS = frozenset(
+    {
+        "the",
+        "and",
+        "for",
+        "that",
+        "this",
+        "with",
+        "you",
+        "your",
+        "our",
+        "are",
+        "was",
+        "has",
+        "have",
+        "had",
+        "not",
+        "but",
+    }
+    | {
+        "all",
+        "can",
+        "will",
+        "would",
+        "from",
+        "they",
+        "them",
+        "there",
+        "then",
+        "when",
+        "been",
+        "were",
+        "its",
+        "it",
+        "is",
+    }
+    | {"in", "on", "to", "of", "my", "we", "me", "am", "as", "at", "be", "by", "do", "if", "or", "so", "an", "no", "up"}
+)
+
+
+def _probabilities(head: Head, by_embedding: Floats, by_words: Floats, allowed: Sequence[bool]) -> Floats | None:
+    """Calibrated probabilities of the head's values; none for those the taxonomy no longer knows."""
+    import numpy as np
+
+    if not any(allowed):
+        return None
+    mixed = head.mix * _log_softmax(by_embedding) + (1 - head.mix) * _log_softmax(by_words)
+    scaled = np.where(np.array(allowed), mixed / head.temperature, -np.inf)
+    spread = np.exp(scaled - scaled.max())
+    probabilities: Floats = spread / spread.sum()
+    return probabilities
+
+
+def _log_softmax(scores: Floats) -> Floats:
+    import numpy as np
+
+    shifted = scores - scores.max()
+    settled: Floats = shifted - np.log(np.exp(shifted).sum())
+    return settled
+
+
+def _allowed(head: Head, taxonomy: Taxonomy) -> list[bool]:
+    known = taxonomy.values(cast(FieldName, head.name))
+    if known is None:
+        return [True] * len(head.values)
+    return [value is None or value in known for value in head.values]
+
+
+def _dampened(confidence: float, familiar: float, values: int) -> float:
+    """Towards what a guess would be worth, as familiarity falls."""
+    guess = 1.0 / values
+    return guess + (confidence - guess) * familiar if confidence > guess else confidence

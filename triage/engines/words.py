@@ -1,0 +1,129 @@
+"""Word features: TF-IDF of words, word pairs and letter groups within words, without scikit-learn."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+    Indices = NDArray[np.int64]
+
+# A feature that fewer texts hold would carry one customer's words into the artifact; and it teaches little.
+MIN_TEXTS = 3
+MAX_FEATURES = 60_000  # of each block
+MAX_CHARACTERS = 2_500
+_LETTERS = (3, 4, 5)
+_CACHED_WORDS = 50_000
+_token = re.compile(r"\w\w+")
+_chunk = re.compile(r"\S+")
+_digits = re.compile(r"\d")
+
+
+def pieces(text: str) -> tuple[Counter[str], Counter[str]]:
+    """Words and word pairs of a text, and its whitespace-separated chunks, each with how often they stand there.
+
+    Digits are all written 0: numbers tell customers apart, not topics.
+    """
+    plain = _digits.sub("0", text[:MAX_CHARACTERS].lower())
+    words = _token.findall(plain)
+    counted = Counter(words)
+    counted.update(map(" ".join, pairwise(words)))
+    return counted, Counter(chunk[:60] for chunk in _chunk.findall(plain))
+
+
+def letter_groups(chunk: str) -> list[str]:
+    """All runs of 3 to 5 letters of one chunk with a space on either side, as `char_wb` of scikit-learn makes them."""
+    padded = f" {chunk} "
+    groups: list[str] = []
+    for size in _LETTERS:
+        if len(padded) <= size:
+            groups.append(padded)
+            break
+        groups.extend(padded[start : start + size] for start in range(len(padded) - size + 1))
+    return groups
+
+
+@dataclass(slots=True)
+class Words:
+    """A fitted vocabulary: `words` first, then `letters`; `idf` in the same order."""
+
+    words: Sequence[str]
+    letters: Sequence[str]
+    idf: Floats
+    _word_index: dict[str, int] = field(init=False, repr=False)
+    _letter_index: dict[str, int] = field(init=False, repr=False)
+    _chunks: dict[str, list[int]] = field(init=False, repr=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._word_index = {word: index for index, word in enumerate(self.words)}
+        offset = len(self.words)
+        self._letter_index = {group: offset + index for index, group in enumerate(self.letters)}
+
+    @property
+    def size(self) -> int:
+        return len(self.words) + len(self.letters)
+
+    def transform(self, text: str) -> tuple[Indices, Floats]:
+        """The features of one text: indices and weights. Each block has unit length, as far as it is not empty."""
+        import numpy as np
+
+        words, chunks = pieces(text)
+        index = self._word_index
+        word_counts = {index[word]: count for word, count in words.items() if word in index}
+        letter_counts: Counter[int] = Counter()
+        for chunk, count in chunks.items():
+            for position in self._groups_of(chunk):
+                letter_counts[position] += count
+        blocks = [_weighted(counts, self.idf) for counts in (word_counts, letter_counts)]
+        return np.concatenate([block[0] for block in blocks]), np.concatenate([block[1] for block in blocks])
+
+    def _groups_of(self, chunk: str) -> list[int]:
+        known = self._chunks.get(chunk)
+        if known is None:
+            index = self._letter_index
+            known = [index[group] for group in letter_groups(chunk) if group in index]
+            if len(self._chunks) < _CACHED_WORDS:
+                self._chunks[chunk] = known
+        return known
+
+
+def _weighted(counts: dict[int, int], idf: Floats) -> tuple[Indices, Floats]:
+    import numpy as np
+
+    indices = np.fromiter(counts.keys(), dtype=np.int64, count=len(counts))
+    found = np.fromiter(counts.values(), dtype=np.float32, count=len(counts))
+    weights = (1 + np.log(found)) * idf[indices]
+    length = float(np.sqrt(weights @ weights))
+    return indices, (weights / length if length else weights).astype(np.float32)
+
+
+def fit_words(texts: Iterable[str]) -> Words:
+    """The vocabulary of these texts: the features most texts hold, none of fewer than `MIN_TEXTS`; smoothed idf."""
+    import numpy as np
+
+    total = 0
+    word_texts: Counter[str] = Counter()
+    letter_texts: Counter[str] = Counter()
+    for text in texts:
+        total += 1
+        words, chunks = pieces(text)
+        word_texts.update(words.keys())
+        letter_texts.update({group for chunk in chunks for group in letter_groups(chunk)})
+    kept_words, kept_letters = _most_common(word_texts), _most_common(letter_texts)
+    held = [word_texts[word] for word in kept_words] + [letter_texts[group] for group in kept_letters]
+    idf = np.log((1 + total) / (1 + np.array(held, dtype=np.float64))) + 1
+    return Words(kept_words, kept_letters, idf.astype(np.float32))
+
+
+def _most_common(texts: Counter[str]) -> list[str]:
+    frequent = [(count, feature) for feature, count in texts.items() if count >= MIN_TEXTS]
+    frequent.sort(key=lambda pair: (-pair[0], pair[1]))
+    return [feature for _, feature in frequent[:MAX_FEATURES]]

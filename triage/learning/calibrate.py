@@ -1,0 +1,115 @@
+"""From scores to probabilities that can be believed: mix, temperature, calibration error, threshold."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Indices = NDArray[np.int64]
+
+MIXES = tuple(step / 20 for step in range(1, 20))
+TEMPERATURES = tuple(math.exp(step / 20) for step in range(-40, 41))  # 0.14 to 7.4
+# Fewer decisions than this cannot show 95 % with confidence, whatever they say.
+MIN_FOR_THRESHOLD = 50
+_CONFIDENCE_Z = 1.645  # one-sided 95 %
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """`mix` is the share of the embedding's log-probabilities; `temperature` divides the mixed scores."""
+
+    mix: float
+    temperature: float
+
+
+def softmax(scores: Floats) -> Floats:
+    """Rows of probabilities."""
+    import numpy as np
+
+    shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
+    probabilities: Floats = shifted / shifted.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def calibrate(embedding: Floats, words: Floats, truth: Indices) -> Calibration:
+    """The mix and temperature of least log loss on out-of-fold log-probabilities (rows texts, columns classes)."""
+    best = (math.inf, 0.5, 1.0)
+    for mix in MIXES:
+        mixed = mix * embedding + (1 - mix) * words
+        loss, temperature = _best_temperature(mixed, truth)
+        best = min(best, (loss, mix, temperature))
+    return Calibration(best[1], best[2])
+
+
+def _best_temperature(scores: Floats, truth: Indices) -> tuple[float, float]:
+    """Least loss over the grid, found by narrowing: the loss is convex in 1/temperature."""
+    low, high = 0, len(TEMPERATURES) - 1
+    while high - low > 2:
+        left, right = low + (high - low) // 3, high - (high - low) // 3
+        if log_loss(scores / TEMPERATURES[left], truth) <= log_loss(scores / TEMPERATURES[right], truth):
+            high = right
+        else:
+            low = left
+    return min((log_loss(scores / TEMPERATURES[step], truth), TEMPERATURES[step]) for step in range(low, high + 1))
+
+
+def log_loss(scores: Floats, truth: Indices) -> float:
+    """Mean of -log p(truth), p the softmax of the scores."""
+    import numpy as np
+
+    top = scores.max(axis=1)
+    normaliser = top + np.log(np.exp(scores - top[:, None]).sum(axis=1))
+    return float(np.mean(normaliser - scores[np.arange(len(truth)), truth]))
+
+
+def calibration_error(confidence: Floats, correct: Floats, bins: int = 15) -> float:
+    """Expected calibration error: the mean gap of confidence and accuracy over equal bins, weighted by their texts."""
+    import numpy as np
+
+    if not len(confidence):
+        return 0.0
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = [
+        abs(confidence[place == one].mean() - correct[place == one].mean()) * (place == one).sum()
+        for one in range(bins)
+        if (place == one).any()
+    ]
+    return float(sum(gaps) / len(confidence))
+
+
+def lower_bound(right: int, seen: int) -> float:
+    """Wilson's lower bound of a share, one-sided 95 %: what it is at least, as far as `seen` texts can tell."""
+    if not seen:
+        return 0.0
+    share, z2 = right / seen, _CONFIDENCE_Z**2
+    margin = _CONFIDENCE_Z * math.sqrt(share * (1 - share) / seen + z2 / (4 * seen**2))
+    return (share + z2 / (2 * seen) - margin) / (1 + z2 / seen)
+
+
+def threshold(confidence: Floats, correct: Floats, precision: float) -> float | None:
+    """The lowest confidence from which on the precision's lower bound held; None when it never did.
+
+    Confidence and correctness must be out-of-fold. The bound, not the point estimate: that one missed its promise by
+    3 to 5 points with 300 texts.
+    """
+    import numpy as np
+
+    if len(confidence) < MIN_FOR_THRESHOLD:
+        return None
+    order = np.argsort(-confidence, kind="stable")
+    right = np.cumsum(correct[order])
+    chosen: float | None = None
+    for rank in range(MIN_FOR_THRESHOLD, len(order) + 1):
+        last = float(confidence[order[rank - 1]])
+        # Texts of one confidence stand or fall together.
+        if rank < len(order) and float(confidence[order[rank]]) == last:
+            continue
+        if lower_bound(int(right[rank - 1]), rank) >= precision:
+            chosen = last
+    return chosen

@@ -1,0 +1,152 @@
+"""The fit in force: loaded once a process, swapped when another goes live, made from the starter set at first."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import structlog
+from django.db import connection
+
+from triage.embedding import clean, embed
+from triage.engines.local import LocalEngine
+from triage.engines.weights import Unreadable, from_bytes, version_of
+from triage.learning import starter
+from triage.learning.fit import Example, fit
+from triage.models import Artifact
+
+log = structlog.get_logger(__name__)
+FIELDS = tuple(name for name in starter.LABELLED if name != "tags")
+# How late a process may notice that another fit went live.
+LOOK_EVERY = 5.0
+_LOCK_KEY = 7_461_001  # any number nobody else uses: one process fits, the others wait for what it stores
+
+_lock = threading.Lock()
+_loaded: LocalEngine | None = None
+_looked_at = 0.0
+
+
+def load_local() -> LocalEngine:
+    """The local engine in force. The very first call at a desk fits it from the starter set, which takes seconds."""
+    global _loaded, _looked_at  # noqa: PLW0603 - one engine a process, replaced whole
+    with _lock:
+        if _loaded is not None and time.monotonic() - _looked_at < LOOK_EVERY:
+            return _loaded
+        artifact = _live()
+        if artifact is None or _loaded is None or artifact.version != _loaded.version:
+            _loaded = _engine(artifact)
+        _looked_at = time.monotonic()
+        return _loaded
+
+
+def store(payload: bytes, metrics: dict[str, Any]) -> Artifact:
+    """Keep a fit and put it in force."""
+    artifact, _ = Artifact.objects.get_or_create(
+        kind=Artifact.Kind.LOCAL, version=version_of(payload), defaults={"payload": payload, "metrics": metrics}
+    )
+    artifact.go_live()
+    return artifact
+
+
+def fit_payload(decided: Sequence[Example] = ()) -> tuple[bytes, dict[str, Any]]:
+    """Fit from the starter set and what people decided: the bytes to keep, and what the fit measured."""
+    began = time.perf_counter()
+    known = starter_examples()
+    weights = fit([*known, *decided], FIELDS)
+    weights.reference = _stacked(known)
+    weights.about = {"starter": starter_hash(), "starter_texts": len(known), "decided_texts": len(decided)}
+    metrics = {
+        "fields": {
+            head.name: {
+                "texts": head.texts,
+                "decided": head.decided,
+                "accuracy": round(head.accuracy, 4),
+                "calibration_error": round(head.calibration_error, 4),
+                "apply_from": head.apply_from,
+                "mix": head.mix,
+                "temperature": round(head.temperature, 3),
+            }
+            for head in weights.heads
+        },
+        **weights.about,
+        "seconds": round(time.perf_counter() - began, 1),
+    }
+    return weights.to_bytes(), metrics
+
+
+@lru_cache(maxsize=1)
+def starter_examples() -> tuple[Example, ...]:
+    """The starter set with its embeddings; a few seconds once a process."""
+    return tuple(
+        Example(clean(row.text), embed(row.text), {str(name): value for name, value in row.labels.items()})
+        for row in starter.rows()
+    )
+
+
+@lru_cache(maxsize=1)
+def starter_hash() -> str:
+    return hashlib.sha256(starter.DATA.read_bytes()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=1)
+def _starter_fit() -> tuple[bytes, dict[str, Any]]:
+    return fit_payload()
+
+
+def _live() -> Artifact | None:
+    return Artifact.objects.filter(kind=Artifact.Kind.LOCAL, live=True).defer("payload").first()
+
+
+def _engine(artifact: Artifact | None) -> LocalEngine:
+    engine = _readable(artifact)
+    if engine is not None:
+        return engine
+    with _one_at_a_time():
+        artifact = _live()  # another process may have fitted while this one waited
+        engine = _readable(artifact)
+        if engine is None:
+            payload, metrics = _starter_fit()
+            artifact = store(payload, metrics)
+            log.info("local_engine_fitted", version=artifact.version, seconds=metrics["seconds"])
+            engine = LocalEngine(from_bytes(payload), artifact.version)
+    return engine
+
+
+def _readable(artifact: Artifact | None) -> LocalEngine | None:
+    """The engine of an artifact, unless it was made for another version of the code or of the starter set."""
+    if artifact is None:
+        return None
+    try:
+        weights = from_bytes(bytes(artifact.payload))
+    except Unreadable as problem:
+        log.warning("local_engine_unreadable", version=artifact.version, why=str(problem))
+        return None
+    about = weights.about or {}
+    if about.get("starter") != starter_hash():
+        log.info("local_engine_older_than_starter_set", version=artifact.version)
+        if not about.get("decided_texts"):
+            return None
+        weights.reference = None  # what people decided still counts; the examples it would name are others now
+    return LocalEngine(weights, artifact.version)
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK_KEY])
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK_KEY])
+
+
+def _stacked(examples: Sequence[Example]) -> Any:
+    import numpy as np
+
+    return np.array([example.vector for example in examples], dtype=np.float32)
