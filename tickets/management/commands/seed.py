@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from tickets.actions.seeding import plant_demo, plant_taxonomy
 from tickets.models import Ticket
+from triage.learning.live import load_local
 
 
 class Command(BaseCommand):
@@ -16,6 +17,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, no_demo: bool, **options: Any) -> None:
         plant_taxonomy()
+        load_local()  # fits it at a new desk, so that the first ticket need not wait for that
         if no_demo or Ticket.objects.exists():
             self.stdout.write("Taxonomy, SLA and doors are in place.")
             return
