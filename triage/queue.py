@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import multiprocessing.queues
 import os
+import signal
 import socket
 import time
 from functools import cache
@@ -23,10 +24,12 @@ from django.utils import timezone
 Cluster = Literal["interactive", "batch"]
 CLUSTERS: tuple[Cluster, ...] = ("interactive", "batch")
 BELL = "tickets.tasks.drain"
+STOP_CLAIMING = signal.SIGUSR1  # django-q2 lets a running task finish, and tells it nothing
 _BEAT_EVERY = 1.0  # seconds; signs of life come with every task, a row each second is enough
 
 logger = logging.getLogger(__name__)
 _last_beat: dict[str, float] = {}
+_stopping = False
 
 
 def ring(cluster: Cluster) -> None:
@@ -46,12 +49,14 @@ def ring(cluster: Cluster) -> None:
         transaction.on_commit(lambda: _ring_if_answered(cluster, waiting), robust=True)
 
 
-def waiting_seconds(cluster: Cluster) -> float:
-    """How long the oldest bell has waited unclaimed; 0.0 when none does. Redis keeps no time: 0.001 when one waits."""
-    if settings.REDIS_URL:
-        return 0.001 if _broker(cluster).queue_size() else 0.0
-    oldest = _bells(cluster).order_by("lock").values_list("lock", flat=True).first()
-    return (timezone.now() - oldest).total_seconds() if oldest else 0.0
+def unclaimed(cluster: Cluster) -> int:
+    """How many bells wait that no worker has taken."""
+    return int(_broker(cluster).queue_size())
+
+
+def stopping() -> bool:
+    """Whether this worker was asked to stop: a drain then claims nothing more and finishes what it holds."""
+    return _stopping
 
 
 def release(cluster: Cluster) -> int:
@@ -88,12 +93,21 @@ def beat(name: str, *, force: bool = False) -> None:
 def install() -> None:
     """Repair django-q2 where a killed process would freeze its cluster, and beat with every task."""
     from django_q.queues import Queue
-    from django_q.signals import post_execute, pre_execute
+    from django_q.signals import post_execute, post_spawn, pre_execute
 
     Queue.get = _get_without_holding_the_lock
     # Strong references: a receiver that is garbage collected would beat no more.
     pre_execute.connect(_beat_with_task, weak=False, dispatch_uid="triage.queue.beat")
     post_execute.connect(_beat_with_task, weak=False, dispatch_uid="triage.queue.beat")
+    post_spawn.connect(_heed_stop, weak=False, dispatch_uid="triage.queue.stop")
+
+
+def _heed_stop(**_: Any) -> None:
+    def stop(*_: Any) -> None:
+        global _stopping  # noqa: PLW0603  one worker, one process
+        _stopping = True
+
+    signal.signal(STOP_CLAIMING, stop)
 
 
 def _beat_with_task(**_: Any) -> None:

@@ -112,6 +112,16 @@ def stop(directory: Path) -> bool:
     return True
 
 
+def stop_if_unused(directory: Path, *, within: float) -> bool:
+    """Stop the server once nobody else is connected, waiting `within` seconds for clients to leave; true if done."""
+    until = time.monotonic() + within
+    while connection_count(directory):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.1)
+    return stop(directory)
+
+
 def status(directory: Path) -> Status:
     place = locate(directory.resolve())
     running = place.data.exists() and _answer(place) is not Answer.NO

@@ -1,0 +1,57 @@
+"""Which `manage.py up` runs for this var/, as others see it. The lock is the truth, the file only what it says."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+
+@dataclass(frozen=True)
+class Running:
+    """Process ids and address of a running desk."""
+
+    pid: int
+    address: str
+    web: int | None = None
+    worker: int | None = None
+
+
+def _folder() -> Path:
+    folder = Path(settings.VAR) / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def take() -> int | None:
+    """The lock of this var/, held until the process ends, or None while another holds it. Not inherited."""
+    handle = os.open(_folder() / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def note(running: Running) -> None:
+    path = _folder() / "up.json"
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(asdict(running)))
+    partial.replace(path)
+
+
+def running() -> Running | None:
+    """What runs now; None when nothing does, whatever an old file says."""
+    handle = take()
+    if handle is not None:
+        os.close(handle)
+        return None
+    with suppress(OSError, ValueError, TypeError):
+        return Running(**json.loads((_folder() / "up.json").read_text()))
+    return None
