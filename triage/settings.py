@@ -70,6 +70,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_q",
     "heroicons",
+    "ninja",  # serves the API's documentation page from its package, not from a CDN
     "pghistory",
     "pgtrigger",
     "template_partials",
@@ -88,6 +89,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "tickets.views.middleware.SignInMiddleware",
+    "tickets.channels.api.problems.ProblemMiddleware",
 ]
 ROOT_URLCONF = "triage.urls"
 ASGI_APPLICATION = "triage.asgi.application"

@@ -9,8 +9,8 @@ from tickets.models import TEXT_LIMIT, Message, Ticket
 from triage.models import User
 
 
-def comment(*, ticket: Ticket, text: str, by: User | None) -> Message:
-    """Add an internal comment. `by` is None where an API client that acts for nobody wrote it."""
+def comment(*, ticket: Ticket, text: str, by: User | None, author_name: str = "") -> Message:
+    """Add an internal comment. `by` is None where an API client that acts for nobody wrote it: then it has a name."""
     text = text.replace("\x00", "").strip()
     if not text:
         raise Invalid("blank", "Write something first.", field="text")
@@ -22,6 +22,7 @@ def comment(*, ticket: Ticket, text: str, by: User | None) -> Message:
             kind=Message.Kind.COMMENT,
             text=text,
             author=by,
+            author_name="" if by else author_name,
             created_at=timezone.now(),
         )
         Ticket.objects.filter(pk=ticket.pk).update(updated_at=timezone.now())

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -74,7 +75,7 @@ async def read_text(*, title: str, text: str) -> Verdict:
     inquiry = Inquiry(subject=title, turns=(Turn("customer", text),), subject_kind="classify")
     vector = await asyncio.to_thread(lambda: embed(clean(inquiry.text)))
     context = await sync_to_async(gather)(inquiry, vector)
-    return await read(inquiry, context)
+    return await read(inquiry, replace(context, want_draft=False))
 
 
 def _load(claimed: Claimed) -> tuple[Ticket, Inquiry] | None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.core.validators import validate_email
 from django.utils import timezone
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Strict, ValidationError
 from pydantic_core import PydanticCustomError
 
 from tickets.models import SUBJECT_LIMIT, TEXT_LIMIT, Lane, Tier, priority_of
@@ -150,6 +150,8 @@ Body = Annotated[
 Address = Annotated[Line, _limit(EMAIL_LIMIT), AfterValidator(_address)]
 PersonName = Annotated[Line, _limit(NAME_LIMIT)]
 Key = Annotated[Line, _limit(KEY_LIMIT)]
+PriorityWord = Annotated[str | None, BeforeValidator(_priority)]
+TierNumber = Annotated[Annotated[int, Strict()] | None, AfterValidator(_tier)]
 
 
 class Inbound(BaseModel):
@@ -167,8 +169,8 @@ class Inbound(BaseModel):
     requester_name: PersonName = ""
     external_id: Key = ""
     idempotency_key: Key = ""
-    priority: Annotated[str | None, BeforeValidator(_priority)] = None
-    tier: Annotated[int | None, AfterValidator(_tier)] = None
+    priority: PriorityWord = None
+    tier: TierNumber = None
     raw: Annotated[dict[str, Any] | None, BeforeValidator(clean_raw)] = None
     lane: Lane = Lane.INTERACTIVE
     created_at: Annotated[datetime | None, AfterValidator(_moment)] = None

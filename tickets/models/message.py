@@ -29,6 +29,7 @@ class Message(models.Model):
     kind = models.CharField(max_length=10, choices=Kind)
     text = models.TextField()
     author = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
+    author_name = models.CharField(max_length=100, blank=True, help_text="Who wrote it, where that is no user.")
     requester = models.ForeignKey(Requester, models.PROTECT, null=True, blank=True, related_name="messages")
     external_id = models.CharField(max_length=255, blank=True)
     message_id = models.CharField(max_length=255, blank=True, help_text="Message-ID of the mail, without brackets.")
@@ -52,6 +53,8 @@ class Message(models.Model):
     def author_label(self) -> str:
         if self.author:
             return self.author.label
+        if self.author_name:
+            return self.author_name
         if self.requester:
             return self.requester.label
         return "Triage Desk" if self.kind == self.Kind.SYSTEM else "Customer"

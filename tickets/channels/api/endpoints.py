@@ -1,0 +1,298 @@
+"""The REST API: every address of it, in the order of its documentation."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from django.core.exceptions import RequestDataTooBig
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import connection, transaction
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse
+from ninja import Header, NinjaAPI, Query
+from ninja.parser import Parser
+from pydantic import ValidationError
+
+from tickets.actions import conversation, intake, replies, review, status
+from tickets.actions import triage as reading
+from tickets.channels.api.keys import BearerKey, HeaderKey, caller, in_the_name_of, tickets_of
+from tickets.channels.api.pages import page
+from tickets.channels.api.present import (
+    for_api,
+    present,
+    present_comments,
+    present_tickets,
+    present_verdict,
+)
+from tickets.channels.api.problems import Problem, handle_errors_of, invalid
+from tickets.channels.api.schemas import (
+    Approval,
+    ApprovalOut,
+    CommentOut,
+    CommentPage,
+    DecidedOut,
+    Filters,
+    HowMany,
+    NewComment,
+    NewTicket,
+    Paging,
+    ProblemOut,
+    SimilarPage,
+    StatsOut,
+    Text,
+    TicketChange,
+    TicketOut,
+    TicketPage,
+)
+from tickets.channels.base import Inbound, clean_line, complaints
+from tickets.models import ApiKey, Message, Priority, Source, Status, Ticket, TriageState
+
+BODY_LIMIT = 1_000_000  # bytes; the longest description, every character escaped, is 600,000
+NAMES = {"text": "description", "idempotency_key": "Idempotency-Key"}
+
+
+class JsonParser(Parser):
+    """JSON and nothing else, of a size that a ticket can have."""
+
+    def parse_body(self, request: HttpRequest) -> Any:
+        kind = request.content_type or ""
+        if kind != "application/json" and not kind.endswith("+json"):
+            raise Problem(415)
+        if len(request.body) > BODY_LIMIT:
+            raise RequestDataTooBig
+        return json.loads(request.body)
+
+
+api = NinjaAPI(
+    title="Triage Desk",
+    version="1",
+    description="Tickets in, decisions out. Every error is a problem document (RFC 9457) with a code.",
+    urls_namespace="tickets:api",
+    auth=[BearerKey(), HeaderKey()],
+    parser=JsonParser(),
+)
+handle_errors_of(api)
+PROBLEMS: dict[Any, Any] = dict.fromkeys((400, 401, 403, 404, 409, 413, 415, 422), ProblemOut)
+
+
+def answer(content: Any, *, code: int = 200) -> HttpResponse:
+    """JSON as it is: the declared schemas are documentation, and a test holds the answers to them."""
+    return HttpResponse(json.dumps(content, cls=DjangoJSONEncoder), status=code, content_type="application/json")
+
+
+def known_only(request: HttpRequest, parameters: type[Any]) -> None:
+    """Refuse query parameters that do nothing, rather than let a misspelt filter list everything."""
+    for name in request.GET:
+        if name not in parameters.model_fields:
+            raise invalid((clean_line(name)[:100], "There is no parameter of this name."))
+
+
+def find(key: ApiKey, number: int) -> Ticket:
+    ticket = for_api(tickets_of(key)).filter(pk=number).first() if number < 2**63 else None
+    if ticket is None:
+        raise Problem(404, "no_such_ticket", f"There is no ticket {number}, or this key may not see it.")
+    return ticket
+
+
+def shown(number: int) -> dict[str, Any]:
+    return present_tickets([for_api(Ticket.objects.all()).get(pk=number)])[0]
+
+
+@api.post("/tickets", response={201: TicketOut, 200: TicketOut, **PROBLEMS}, summary="Create a ticket")
+def create_ticket(
+    request: HttpRequest,
+    body: NewTicket,
+    idempotency_key: Annotated[str, Header(alias="Idempotency-Key")] = "",
+) -> HttpResponse:
+    """Store a ticket; it is read in the background within a second.
+
+    The same Idempotency-Key and body, or the same external_id, gives 200 with the first ticket. The same key with
+    another body gives 409.
+    """
+    key = caller(request, "write")
+    source = _source(key, body.source)
+    try:
+        inbound = Inbound(
+            title=body.title,
+            text=body.description,
+            requester_email=body.requester.email if body.requester else None,
+            requester_name=(body.requester.name or "") if body.requester else "",
+            external_id=body.external_id or "",
+            idempotency_key=idempotency_key,
+            priority=body.priority,
+            tier=body.tier,
+        )
+    except ValidationError as error:
+        raise invalid(*((NAMES.get(name, name), said) for name, said in complaints(error).items())) from error
+    with in_the_name_of(key):
+        receipt = intake.receive(inbound, source=source)
+    if receipt.created:
+        return answer(present(receipt.ticket, description=inbound.text), code=201)
+    return answer(shown(receipt.ticket.number))
+
+
+def _source(key: ApiKey, name: str | None) -> Source:
+    source = key.source
+    if name and name != source.name:
+        found = Source.objects.filter(name=name).first()
+        if found is None:
+            raise invalid(("source", "There is no source of this name. Leave it out for the key's own."))
+        source = found
+    if not source.active:
+        raise Problem(403, "source_inactive", f"The source {source.name} takes no tickets now.")
+    return source
+
+
+@api.get("/tickets", response={200: TicketPage, **PROBLEMS}, summary="List tickets, newest first")
+def list_tickets(request: HttpRequest, filters: Query[Filters]) -> HttpResponse:
+    key = caller(request, "read")
+    known_only(request, Filters)
+    tickets = for_api(tickets_of(key))
+    exact = {
+        "status": filters.status,
+        "triage_state": filters.triage_state,
+        "priority": filters.priority,
+        "category__key": filters.category,
+        "team__key": filters.team,
+        "source__name": filters.source,
+        "updated_at__gte": filters.updated_since,
+    }
+    tickets = tickets.filter(**{name: value for name, value in exact.items() if value})
+    if filters.q:
+        tickets = tickets.matching(filters.q)
+    return answer(page(tickets, cursor=filters.cursor, limit=filters.limit, present=present_tickets))
+
+
+@api.get("/tickets/{int:number}", response={200: TicketOut, **PROBLEMS}, summary="Get a ticket")
+def get_ticket(request: HttpRequest, number: int) -> HttpResponse:
+    return answer(present_tickets([find(caller(request, "read"), number)])[0])
+
+
+@api.patch("/tickets/{int:number}", response={200: TicketOut, **PROBLEMS}, summary="Correct a ticket")
+def change_ticket(request: HttpRequest, number: int, body: TicketChange) -> HttpResponse:
+    """Set the status, or decide fields as a person does. null empties a field."""
+    key = caller(request, "write")
+    changes = {name: getattr(body, name) for name in sorted(body.model_fields_set)}
+    if not changes:
+        raise invalid(("body", "Name at least one field to change."))
+    if "status" in changes and changes["status"] is None:
+        raise invalid(("status", "A ticket always has a status."))
+    ticket = find(key, number)
+    new_status = changes.pop("status", None)
+    with in_the_name_of(key) as person, transaction.atomic():
+        if changes:
+            review.correct(ticket=ticket, changes=changes, by=person, api_key=key)
+        if new_status:
+            status.change(ticket=ticket, status=Status(new_status), by=person)
+    return answer(shown(number))
+
+
+@api.post("/tickets/{int:number}/reprocess", response={200: TicketOut, **PROBLEMS}, summary="Read a ticket again")
+def reprocess_ticket(request: HttpRequest, number: int) -> HttpResponse:
+    """Have the machine read the ticket once more. What a person set stays."""
+    key = caller(request, "write")
+    ticket = find(key, number)
+    with in_the_name_of(key):
+        reading.submit_again(tickets=Ticket.objects.filter(pk=ticket.pk))
+    return answer(shown(number))
+
+
+@api.post("/tickets/{int:number}/approval", response={201: ApprovalOut, **PROBLEMS}, summary="Approve a reply")
+def approve_reply(request: HttpRequest, number: int, body: Approval) -> HttpResponse:
+    """Approve the draft, or the text given here, and send it to the customer in the name of the key's person."""
+    key = caller(request, "approve")
+    if key.user is None:
+        raise Problem(403, "no_person", "Only a key that is bound to a person may approve.")
+    ticket = find(key, number)
+    draft = ticket.current_draft
+    text = body.text or (draft.text if draft else "")
+    if not text:
+        raise invalid(("text", "This ticket has no draft. Send the text of the reply."))
+    answers = draft.answers_id if draft else replies.last_inbound(ticket)
+    with in_the_name_of(key) as person:
+        assert person is not None  # noqa: S101  the key has one
+        delivery = replies.approve(
+            ticket=ticket,
+            text=text,
+            version=draft.version if draft else 0,
+            answers=answers,
+            by=person,
+            keep_open=body.keep_open,
+            api_key=key,
+        )
+    sent = {
+        "state": delivery.state,
+        "channel": delivery.channel,
+        "approved_by": person.label,
+        "text": delivery.message.text,
+    }
+    return answer({"delivery": sent, "ticket": shown(number)}, code=201)
+
+
+@api.get("/tickets/{int:number}/comments", response={200: CommentPage, **PROBLEMS}, summary="List internal comments")
+def list_comments(request: HttpRequest, number: int, paging: Query[Paging]) -> HttpResponse:
+    key = caller(request, "read")
+    known_only(request, Paging)
+    comments = find(key, number).messages.filter(kind=Message.Kind.COMMENT).select_related("author", "requester")
+    return answer(page(comments, cursor=paging.cursor, limit=paging.limit, present=present_comments))
+
+
+@api.post("/tickets/{int:number}/comments", response={201: CommentOut, **PROBLEMS}, summary="Add an internal comment")
+def add_comment(request: HttpRequest, number: int, body: NewComment) -> HttpResponse:
+    key = caller(request, "write")
+    ticket = find(key, number)
+    with in_the_name_of(key) as person:
+        message = conversation.comment(ticket=ticket, text=body.text, by=person, author_name=key.name)
+    return answer(present_comments([message])[0], code=201)
+
+
+@api.get("/tickets/{int:number}/similar", response={200: SimilarPage, **PROBLEMS}, summary="Tickets like this one")
+def similar_tickets(request: HttpRequest, number: int, how_many: Query[HowMany]) -> HttpResponse:
+    """The nearest by embedding; none before the ticket is read."""
+    key = caller(request, "read")
+    known_only(request, HowMany)
+    ticket = find(key, number)
+    if ticket.embedding is None:
+        return answer({"items": []})
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Without it the index gives its nearest forty, and of these only what this key may see.
+        cursor.execute("SET LOCAL hnsw.iterative_scan = strict_order")
+        nearest = tickets_of(key).nearest(ticket.embedding.to_list()).exclude(pk=number)
+        found = list(nearest.only("number", "subject")[: how_many.limit])
+    return answer(
+        {
+            "items": [
+                {"number": near.number, "title": near.subject, "similarity": round(1 - near.distance, 4)}
+                for near in found
+            ]
+        }
+    )
+
+
+@api.post("/classify", response={200: DecidedOut, **PROBLEMS}, summary="Read a text without storing a ticket")
+async def classify(request: HttpRequest, body: Text) -> HttpResponse:
+    caller(request, "read")
+    verdict = await reading.read_text(title=body.title, text=body.description)
+    return answer(present_verdict(verdict))
+
+
+@api.get("/stats", response={200: StatsOut, **PROBLEMS}, summary="How many tickets there are of what")
+def stats(request: HttpRequest) -> HttpResponse:
+    """Counts of every ticket the key may see; "none" counts those that hold no value."""
+    tickets = tickets_of(caller(request, "read")).order_by()
+    return answer(
+        {
+            "total": tickets.count(),
+            "by_status": _counts(tickets, "status", Status.values),
+            "by_triage_state": _counts(tickets, "triage_state", TriageState.values),
+            "by_category": _counts(tickets, "category__key"),
+            "by_priority": _counts(tickets, "priority", Priority.values),
+            "by_team": _counts(tickets, "team__key"),
+        }
+    )
+
+
+def _counts(tickets: QuerySet[Ticket], field: str, values: list[str] | None = None) -> dict[str, int]:
+    found = tickets.values_list(field).annotate(tickets=Count("number")).order_by(field)
+    return dict.fromkeys(values or [], 0) | {value or "none": tickets for value, tickets in found}

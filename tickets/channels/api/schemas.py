@@ -1,0 +1,241 @@
+"""What the API takes and gives, as its documentation shows it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
+
+from tickets.channels.api.pages import DEFAULT, MOST
+from tickets.channels.base import Address, Body, Key, Line, PersonName, PriorityWord, TierNumber, Title, clean_line
+from tickets.models import SCOPES, priority_of
+
+StatusWord = Literal["new", "in_review", "escalated", "waiting", "resolved", "closed"]
+StateWord = Literal["submitted", "processing", "triaged", "failed"]
+BandWord = Literal["apply", "suggest", "ask"]
+EngineWord = Literal["local", "model", "rules", "person"]
+PriorityCode = Literal["P1", "P2", "P3", "P4"]
+Words = Annotated[str, BeforeValidator(clean_line)]
+Scope = Literal["read", "write", "approve"]
+assert set(SCOPES) == set(Scope.__args__)  # noqa: S101  # type: ignore[attr-defined]
+
+
+class Given(BaseModel):
+    """A body. A field that is not known is refused: it is a misspelling more often than not."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class RequesterIn(Given):
+    email: Address
+    name: PersonName | None = ""
+
+
+class NewTicket(Given):
+    title: Title
+    description: Body
+    requester: RequesterIn | None = None
+    priority: PriorityWord = Field(None, description="P1 to P4, or urgent, high, medium, normal, low")
+    tier: TierNumber = Field(None, description="1, 2 or 3")
+    external_id: Key | None = Field("", description="Your own id; the same one again gives the first ticket back")
+    source: Line | None = Field(None, description="The name of a source; the key's own by default")
+
+
+class TicketChange(Given):
+    """The status, and any field that is decided. A value set here is a person's: no engine overwrites it."""
+
+    status: StatusWord | None = None
+    category: str | None = None
+    priority: str | None = None
+    team: str | None = None
+    tier: StrictInt | None = None
+    severity: str | None = None
+    effort: str | None = None
+    component: str | None = None
+    sentiment: str | None = None
+    tags: list[str] | None = None
+    language: str | None = None
+    summary: str | None = None
+    is_technical: StrictBool | None = None
+
+
+class NewComment(Given):
+    text: Body
+
+
+class Approval(Given):
+    text: Body | None = Field(None, description="The reply as it shall be sent; without it, the draft as it is")
+    keep_open: StrictBool = Field(False, description="Wait for the customer instead of resolving the ticket")
+
+
+class Text(Given):
+    title: Title
+    description: Body
+
+
+class RequesterOut(BaseModel):
+    email: str
+    name: str
+
+
+class DraftOut(BaseModel):
+    text: str
+    citations: list[dict[str, Any]]
+    stale: bool
+
+
+class SubmittedOut(BaseModel):
+    priority: PriorityCode | None
+    tier: int | None
+
+
+class SlaOut(BaseModel):
+    due_at: datetime | None
+    first_replied_at: datetime | None
+    breached: bool
+
+
+class DecidedOut(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    category: str | None
+    priority: PriorityCode | None
+    team: str | None
+    tier: int | None
+    severity: str | None
+    effort: str | None
+    component: str | None
+    sentiment: str | None
+    tags: list[str]
+    language: str | None
+    summary: str | None
+    is_technical: bool | None
+    confidence: dict[str, float]
+    band: dict[str, BandWord]
+    engine: dict[str, EngineWord]
+    reasons: dict[str, str]
+    escalated: bool
+    escalation_reason: str | None
+
+
+class TicketOut(DecidedOut):
+    number: int
+    id: str
+    url: str
+    title: str
+    description: str
+    status: StatusWord
+    triage_state: StateWord
+    source: str
+    requester: RequesterOut | None
+    assignee: str | None
+    cluster: int | None
+    draft: DraftOut | None
+    cost_usd: float
+    submitted: SubmittedOut
+    sla: SlaOut
+    created_at: datetime
+    updated_at: datetime
+    triaged_at: datetime | None
+
+
+class TicketPage(BaseModel):
+    items: list[TicketOut]
+    next: str | None
+
+
+class CommentOut(BaseModel):
+    id: int
+    text: str
+    author: str
+    created_at: datetime
+
+
+class CommentPage(BaseModel):
+    items: list[CommentOut]
+    next: str | None
+
+
+class SimilarOut(BaseModel):
+    number: int
+    title: str
+    similarity: float
+
+
+class SimilarPage(BaseModel):
+    items: list[SimilarOut]
+
+
+class DeliveryOut(BaseModel):
+    state: str
+    channel: str
+    approved_by: str
+    text: str
+
+
+class ApprovalOut(BaseModel):
+    delivery: DeliveryOut
+    ticket: TicketOut
+
+
+class StatsOut(BaseModel):
+    total: int
+    by_status: dict[str, int]
+    by_triage_state: dict[str, int]
+    by_category: dict[str, int]
+    by_priority: dict[str, int]
+    by_team: dict[str, int]
+
+
+class ProblemOut(BaseModel):
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[dict[str, str]] | None = None
+    correlation_id: str
+
+
+def _moment(given: Any) -> Any:
+    """A space that was a plus before somebody put it into an address unescaped."""
+    return given.replace(" ", "+") if isinstance(given, str) and given.count(" ") == 1 and "T" in given else given
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _one_priority(given: Any) -> Any:
+    try:
+        return priority_of(given).value
+    except (ValueError, AttributeError):
+        raise ValueError("choose P1, P2, P3 or P4") from None
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment), AfterValidator(_aware)]
+
+
+class Filters(BaseModel):
+    """What a list of tickets may be narrowed by, all at once."""
+
+    status: StatusWord | None = None
+    triage_state: StateWord | None = None
+    category: Words | None = None
+    priority: Annotated[PriorityCode | None, BeforeValidator(_one_priority)] = None
+    team: Words | None = None
+    source: Words | None = None
+    q: Annotated[Words, Field(max_length=200)] | None = None
+    updated_since: Moment | None = None
+    cursor: Annotated[str, Field(max_length=200)] = ""
+    limit: Annotated[int, Field(ge=1, le=MOST)] = DEFAULT
+
+
+class Paging(BaseModel):
+    cursor: Annotated[str, Field(max_length=200)] = ""
+    limit: Annotated[int, Field(ge=1, le=MOST)] = DEFAULT
+
+
+class HowMany(BaseModel):
+    limit: Annotated[int, Field(ge=1, le=20)] = 5
