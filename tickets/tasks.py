@@ -115,6 +115,18 @@ def _deliver_in_thread(claimed: Claimed) -> None:
         connections.close_all()  # a sender's thread ends with the drain, and its connection with it
 
 
+def warm() -> None:
+    """Load what reading needs, so that the first ticket does not wait for it. A fault here is the first ticket's too."""
+    from triage.embedding import embed
+    from triage.learning.live import load_local
+
+    try:
+        embed("warm")
+        load_local()
+    except Exception:
+        log.exception("not_warmed")
+
+
 def _deliveries_due() -> bool:
     return Delivery.objects.filter(state=Delivery.State.QUEUED, not_before__lte=timezone.now()).exists()
 
