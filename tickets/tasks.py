@@ -116,7 +116,7 @@ def _deliver_in_thread(claimed: Claimed) -> None:
 
 
 def warm() -> None:
-    """Load what reading needs, so that the first ticket does not wait for it. A fault here is the first ticket's too."""
+    """Load what reading needs, so that the first ticket does not wait for it."""
     from triage.embedding import embed
     from triage.learning.live import load_local
 
