@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from triage import instance
 
@@ -19,17 +19,29 @@ class Command(BaseCommand):
     help = "Stop web and worker of this desk, and its embedded database."
     requires_system_checks = []
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--idle", action="store_true", help="Only a database that nobody is connected to")
+
     def handle(self, *args: Any, **options: Any) -> None:
         desk = instance.running()
+        if options["idle"]:
+            if desk is None:
+                self._stop_database(only_idle=True)
+            return
         if desk is None:
             self.stdout.write("The desk does not run.")
         else:
             self._stop(desk)
-        if settings.DATABASES["default"]["ENGINE"] == "triage.postgres":
-            from triage.postgres import server
+        self._stop_database(only_idle=False)
 
-            if server.stop(settings.DATABASES["default"]["DIRECTORY"]):
-                self.stdout.write("The database is stopped.")
+    def _stop_database(self, *, only_idle: bool) -> None:
+        if settings.DATABASES["default"]["ENGINE"] != "triage.postgres":
+            return
+        from triage.postgres import server
+
+        directory = settings.DATABASES["default"]["DIRECTORY"]
+        if server.stop_if_unused(directory, within=0.0) if only_idle else server.stop(directory):
+            self.stdout.write("The database is stopped.")
 
     def _stop(self, desk: instance.Running) -> None:
         os.kill(desk.pid, signal.SIGTERM)
