@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,7 @@ from triage.embedding.clean import MAX_CLEAN, MAX_RAW, TURN, clean
 if TYPE_CHECKING:
     from triage.pipeline.types import Vector
 
-__all__ = ["DIMENSIONS", "MAX_CLEAN", "MAX_RAW", "TURN", "VERSION", "clean", "embed"]
+__all__ = ["DIMENSIONS", "MAX_CLEAN", "MAX_RAW", "TURN", "VERSION", "clean", "embed", "embed_all"]
 
 DIMENSIONS = 384
 MAX_TOKENS = 256
@@ -42,6 +44,15 @@ def embed(text: str) -> Vector:
     }
     vector: Vector = session.run(["embedding"], inputs)[0][0]
     return vector
+
+
+def embed_all(texts: Sequence[str]) -> list[Vector]:
+    """The embeddings of many texts, for a fit: one text a call all the same, on every core."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    _model()
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        return list(pool.map(embed, texts))
 
 
 def _model() -> tuple[Any, Any]:

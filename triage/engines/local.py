@@ -67,9 +67,10 @@ class LocalEngine:
         for head in self.heads:
             name = cast(FieldName, head.name)
             columns = self._columns[head.name]
-            probabilities = _probabilities(head, by_embedding[columns], by_words[columns], _allowed(head, taxonomy))
-            if probabilities is None:
+            allowed = _allowed(head, taxonomy)
+            if not any(allowed):
                 continue
+            probabilities = head.probabilities(by_embedding[columns], by_words[columns], allowed)
             best = int(probabilities.argmax())
             confidence = _dampened(float(probabilities[best]), familiar, len(head.values))
             reason = self._reason(head, best, features, neighbours, familiar)
@@ -208,27 +209,6 @@ _FILLERS = frozenset(
     }
     | {"in", "on", "to", "of", "my", "we", "me", "am", "as", "at", "be", "by", "do", "if", "or", "so", "an", "no", "up"}
 )
-
-
-def _probabilities(head: Head, by_embedding: Floats, by_words: Floats, allowed: Sequence[bool]) -> Floats | None:
-    """Calibrated probabilities of the head's values; none for those the taxonomy no longer knows."""
-    import numpy as np
-
-    if not any(allowed):
-        return None
-    mixed = head.mix * _log_softmax(by_embedding) + (1 - head.mix) * _log_softmax(by_words)
-    scaled = np.where(np.array(allowed), mixed / head.temperature, -np.inf)
-    spread = np.exp(scaled - scaled.max())
-    probabilities: Floats = spread / spread.sum()
-    return probabilities
-
-
-def _log_softmax(scores: Floats) -> Floats:
-    import numpy as np
-
-    shifted = scores - scores.max()
-    settled: Floats = shifted - np.log(np.exp(shifted).sum())
-    return settled
 
 
 def _allowed(head: Head, taxonomy: Taxonomy) -> list[bool]:

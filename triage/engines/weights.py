@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,21 @@ class Head:
     decided: int
     accuracy: float
     calibration_error: float
+
+    def probabilities(self, by_embedding: Floats, by_words: Floats, allowed: Sequence[bool] | None = None) -> Floats:
+        """Calibrated probabilities of the values, from the raw scores of this head's columns.
+
+        Values that are not allowed get none; at least one must be.
+        """
+        import numpy as np
+
+        mixed = self.mix * _log_softmax(by_embedding) + (1 - self.mix) * _log_softmax(by_words)
+        scaled = mixed / self.temperature
+        if allowed is not None:
+            scaled = np.where(np.array(allowed), scaled, -np.inf)
+        spread = np.exp(scaled - scaled.max())
+        probabilities: Floats = spread / spread.sum()
+        return probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +159,14 @@ def _check(weights: Weights) -> None:
     found = (weights.embedding.shape, weights.embedding_bias.shape, weights.letters.shape, weights.letters_bias.shape)
     if found != expected or len(weights.words.idf) != weights.words.size:
         raise Unreadable("The stored weights do not fit together.")
+
+
+def _log_softmax(scores: Floats) -> Floats:
+    import numpy as np
+
+    shifted = scores - scores.max()
+    settled: Floats = shifted - np.log(np.exp(shifted).sum())
+    return settled
 
 
 def _as_bytes(text: str) -> Any:

@@ -68,7 +68,15 @@ class OutOfFold:
     calibration: Calibration
 
 
-def fit(examples: Sequence[Example], fields: Sequence[str]) -> Weights:
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The weights, and by field what they rest on: predictions for texts that the predicting heads had not seen."""
+
+    weights: Weights
+    held_out: Mapping[str, OutOfFold]
+
+
+def fit(examples: Sequence[Example], fields: Sequence[str]) -> Fitted:
     """Fit every field that at least two values are known of. Raises ValueError when there is none."""
     from threadpoolctl import threadpool_limits
 
@@ -77,35 +85,36 @@ def fit(examples: Sequence[Example], fields: Sequence[str]) -> Weights:
         return _fit(examples, fields)
 
 
-def _fit(examples: Sequence[Example], fields: Sequence[str]) -> Weights:
+def _fit(examples: Sequence[Example], fields: Sequence[str]) -> Fitted:
     import numpy as np
 
     words = fit_words(example.text for example in examples)
     spaces = (_embedding_space(examples), _words_space(words, examples))
-    heads: list[Head] = []
-    parts: list[tuple[Matrix, ...]] = []
-    for name in fields:
-        fitted = _fit_field(name, examples, spaces)
-        if fitted is not None:
-            heads.append(fitted[0])
-            parts.append(fitted[1])
-    if not heads:
+    fitted = [one for one in (_fit_field(name, examples, spaces) for name in fields) if one is not None]
+    if not fitted:
         raise ValueError("No field has two values to tell apart.")
+    parts = [one.parts for one in fitted]
     stacked = [np.concatenate([part[index] for part in parts]).astype(np.float32) for index in range(4)]
-    return Weights(
+    weights = Weights(
         words=words,
-        heads=tuple(heads),
+        heads=tuple(one.head for one in fitted),
         embedding=np.ascontiguousarray(stacked[0].T),
         embedding_bias=stacked[1],
         letters=np.ascontiguousarray(stacked[2].T),
         letters_bias=stacked[3],
         novelty=_novelty(examples),
     )
+    return Fitted(weights, {one.head.name: one.held_out for one in fitted})
 
 
-def _fit_field(
-    name: str, examples: Sequence[Example], spaces: tuple[_Space, _Space]
-) -> tuple[Head, tuple[Matrix, ...]] | None:
+@dataclass(frozen=True, slots=True)
+class _Field:
+    head: Head
+    held_out: OutOfFold
+    parts: tuple[Matrix, ...]
+
+
+def _fit_field(name: str, examples: Sequence[Example], spaces: tuple[_Space, _Space]) -> _Field | None:
     import numpy as np
 
     rows = np.array([row for row, example in enumerate(examples) if name in example.labels], dtype=np.int64)
@@ -121,7 +130,7 @@ def _fit_field(
         coefficients, bias = _logistic(space.rows[rows], truth, len(values), space.penalty)
         parts.extend((space.full(coefficients), bias))
     head = _head(name, values, held_out, [examples[row].decided for row in rows])
-    return head, tuple(parts)
+    return _Field(head, held_out, tuple(parts))
 
 
 def _head(name: str, values: list[FieldValue], held_out: OutOfFold, decided: Sequence[bool]) -> Head:

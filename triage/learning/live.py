@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from django.db import connection
 
-from triage.embedding import clean, embed
+from triage.embedding import clean, embed_all
 from triage.engines.local import LocalEngine
 from triage.engines.weights import Unreadable, from_bytes, version_of
 from triage.learning import starter
@@ -57,7 +57,7 @@ def fit_payload(decided: Sequence[Example] = ()) -> tuple[bytes, dict[str, Any]]
     """Fit from the starter set and what people decided: the bytes to keep, and what the fit measured."""
     began = time.perf_counter()
     known = starter_examples()
-    weights = fit([*known, *decided], FIELDS)
+    weights = fit([*known, *decided], FIELDS).weights
     weights.reference = _stacked(known)
     weights.about = {"starter": starter_hash(), "starter_texts": len(known), "decided_texts": len(decided)}
     metrics = {
@@ -82,10 +82,10 @@ def fit_payload(decided: Sequence[Example] = ()) -> tuple[bytes, dict[str, Any]]
 @lru_cache(maxsize=1)
 def starter_examples() -> tuple[Example, ...]:
     """The starter set with its embeddings; a few seconds once a process."""
-    return tuple(
-        Example(clean(row.text), embed(row.text), {str(name): value for name, value in row.labels.items()})
-        for row in starter.rows()
-    )
+    rows = starter.rows()
+    vectors = embed_all([row.text for row in rows])
+    labels = ({str(name): value for name, value in row.labels.items()} for row in rows)
+    return tuple(map(Example, (clean(row.text) for row in rows), vectors, labels))
 
 
 @lru_cache(maxsize=1)
