@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
 from django.utils import timezone
 
 from tests.tickets.conftest import MakeTicket
@@ -18,6 +20,13 @@ from triage.pipeline.types import Context, Drafted, FieldReading, Inquiry, Verdi
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Script = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def no_connection_left() -> Iterator[None]:
+    """The thread that does the database's work for coroutines outlives a test, and so would its connection."""
+    yield
+    asyncio.run(sync_to_async(connections.close_all)())
 
 
 @pytest.fixture
