@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from tickets.views import queue, sign_in, welcome
+from tickets.views import queue, reply, review, sign_in, steps, ticket, welcome
 
 app_name = "tickets"
 urlpatterns: list[URLPattern] = [
@@ -11,5 +11,16 @@ urlpatterns: list[URLPattern] = [
     path("welcome/", welcome.page, name="welcome"),
     path("tickets/", queue.page, name="queue"),
     path("tickets/changes/", queue.changes, name="changes"),
+    path("tickets/<int:number>/", ticket.page, name="detail"),
+    path("tickets/<int:number>/pieces/", ticket.pieces, name="pieces"),
+    path("tickets/<int:number>/review/", review.decide, name="review"),
+    path("tickets/<int:number>/draft/", reply.draft, name="draft"),
+    path("tickets/<int:number>/approval/", reply.approval, name="approval"),
+    path("tickets/<int:number>/deliveries/<int:pk>/", reply.delivery, name="delivery"),
+    path("tickets/<int:number>/escalation/", steps.escalation, name="escalation"),
+    path("tickets/<int:number>/comments/", steps.comments, name="comments"),
+    path("tickets/<int:number>/status/", steps.change_status, name="status"),
+    path("tickets/<int:number>/reading/", steps.reading, name="reading"),
+    path("tickets/<int:number>/assignment/", steps.assignee, name="assignment"),
 ]
 websocket_urlpatterns: list[URLPattern] = []

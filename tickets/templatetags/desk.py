@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django import template
@@ -100,6 +101,30 @@ def initials(person: Any) -> str:
     """Two letters for a round badge."""
     words = str(getattr(person, "label", person)).replace("@", " ").split()
     return "".join(word[0] for word in words[:2]).upper() or "?"
+
+
+@register.filter
+def money(amount: Decimal | float) -> str:
+    """US dollars to the cent that matters: 12.40, 0.0312, 0.0004."""
+    value = Decimal(amount)
+    if value == 0 or value >= 1:
+        return f"{value:,.2f}"
+    return f"{value:.4f}" if value >= Decimal("0.0001") else f"{value:.6f}"
+
+
+@register.filter
+def field_word(name: str) -> str:
+    return "Technical" if name == "is_technical" else name.replace("_", " ").capitalize()
+
+
+@register.filter
+def field_value(value: Any) -> str:
+    """A tracked value as the history shows it."""
+    if value in (None, "", []):
+        return "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 @register.filter

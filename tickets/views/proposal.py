@@ -1,0 +1,97 @@
+"""The proposal: what is held for each field, who says so, and how sure they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tickets.models import Category, Component, Effort, Priority, Sentiment, Severity, Suggestion, Team, Ticket, Tier
+from tickets.models.taxonomy import Label
+from triage.pipeline.types import FIELDS
+
+LABELS: dict[str, type[Label]] = {"category": Category, "team": Team, "component": Component}
+CHOICES: dict[str, list[tuple[str, str]]] = {
+    "priority": [(key, f"{key} {word}") for key, word in Priority.choices],
+    "tier": [(str(key), word) for key, word in Tier.choices],
+    "severity": [(str(key), word) for key, word in Severity.choices],
+    "effort": [(str(key), word) for key, word in Effort.choices],
+    "sentiment": [(str(key), word) for key, word in Sentiment.choices],
+    "is_technical": [("true", "Yes"), ("false", "No")],
+}
+WORDS = {"is_technical": "Technical"}
+ENGINES = {"local": "Local model", "model": "Language model", "rules": "Keywords", "person": "A person"}
+BANDS = {"apply": "Applied", "suggest": "Suggested", "ask": "Unsure"}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRow:
+    """One field of the proposal. `value` and `suggested` are spelled as a form sends them."""
+
+    name: str
+    word: str
+    value: str
+    shown: str
+    suggested: str
+    suggested_shown: str
+    choices: list[tuple[str, str]]
+    band: str
+    band_word: str
+    confidence: float | None
+    engine: str
+    engine_word: str
+    reason: str
+
+    @property
+    def by_person(self) -> bool:
+        return self.engine == "person"
+
+    @property
+    def acceptable(self) -> bool:
+        """Whether there is a value of the machine's that a person could say yes to."""
+        return not self.by_person and bool(self.value or self.suggested)
+
+
+def rows_of(ticket: Ticket, suggestion: Suggestion | None) -> list[FieldRow]:
+    """A row a field, in the order people look: what it is, how urgent, whose, then the rest."""
+    labels = {name: list(model._default_manager.filter(active=True)) for name, model in LABELS.items()}
+    read = suggestion.fields if suggestion else {}
+    return [_row(ticket, name, read.get(name, {}), labels) for name in FIELDS]
+
+
+def _row(ticket: Ticket, name: str, reading: dict[str, Any], labels: dict[str, list[Label]]) -> FieldRow:
+    held = ticket.provenance.get(name, {})
+    value = spelled(ticket.value_of(name))
+    choices = CHOICES.get(name) or [(label.key, label.name) for label in labels.get(name, [])]
+    current = getattr(ticket, name)
+    if name in LABELS and current is not None and current.key not in dict(choices):
+        choices = [(current.key, f"{current.name} (retired)"), *choices]
+    words = dict(choices)
+    suggested = "" if value else spelled(reading.get("value"))
+    engine = held.get("engine") or reading.get("engine", "")
+    band = held.get("band") or reading.get("band", "")
+    return FieldRow(
+        name=name,
+        word=WORDS.get(name, name.capitalize()),
+        value=value,
+        shown=words.get(value, value),
+        suggested=suggested,
+        suggested_shown=words.get(suggested, suggested),
+        choices=choices,
+        band="" if engine == "person" else band,
+        band_word="" if engine == "person" else BANDS.get(band, ""),
+        confidence=held.get("confidence", reading.get("confidence")),
+        engine=engine,
+        engine_word=ENGINES.get(engine, ""),
+        reason=held.get("reason") or reading.get("reason", ""),
+    )
+
+
+def spelled(value: Any) -> str:
+    """A value as a form field spells it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(part) for part in value)
+    return str(value)

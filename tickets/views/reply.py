@@ -1,0 +1,89 @@
+"""The reply: kept while it is typed, approved by the person who reads it, delivered once."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_POST
+
+from tickets.actions import deliveries, drafts, replies
+from tickets.actions.errors import Invalid, Refused
+from tickets.models import Draft, Ticket
+from tickets.views.frame import person
+from tickets.views.ticket import done, refused, seen
+
+
+@require_POST
+@login_required
+def draft(request: HttpRequest, number: int) -> HttpResponse:
+    """Keep the text (autosave sends `quiet`), or with `restore` go back to what was suggested.
+
+    Fragments: _draft_saved.html for an autosave, else the pieces with the editor.
+    """
+    ticket, by = seen(request, number), person(request)
+    text = _text(request)
+    try:
+        if "restore" in request.POST:
+            restored = drafts.restore(ticket=ticket, by=by)
+            undo = {"undo_text": text, "undo_version": restored.version}
+            return done(request, ticket, "This is the suggested reply again.", also=["reply"], **undo)
+        saved = drafts.save(ticket=ticket, text=text, version=_version(request, ticket), by=by)
+    except Refused as why:
+        return refused(request, ticket, why, typed=text)
+    if "quiet" in request.POST and request.headers.get("HX-Request"):
+        return render(request, "tickets/_draft_saved.html", {"draft": saved, "ticket": ticket})
+    return done(request, ticket, "The draft is kept.", also=["reply"])
+
+
+@require_POST
+@login_required
+def approval(request: HttpRequest, number: int) -> HttpResponse:
+    """Approve the text as it stands in the editor and send it. Fragments: the pieces with the editor."""
+    ticket = seen(request, number)
+    text = _text(request)
+    answers = request.POST.get("answers", "")
+    keep_open = bool(request.POST.get("keep_open"))
+    try:
+        replies.approve(
+            ticket=ticket,
+            text=text,
+            version=_version(request, ticket),
+            answers=int(answers) if answers.isascii() and answers.isdigit() else None,
+            by=person(request),
+            keep_open=keep_open,
+        )
+    except Refused as why:
+        return refused(request, ticket, why, typed=text)
+    words = f"Approved. #{number} waits for the customer." if keep_open else f"Approved. #{number} is resolved."
+    return done(request, ticket, words, also=["reply"])
+
+
+@require_POST
+@login_required
+def delivery(request: HttpRequest, number: int, pk: int) -> HttpResponse:
+    """A person's `decision` on a reply that failed or may not have arrived: "retry" or "sent". Fragments: the pieces."""
+    ticket = seen(request, number)
+    chosen = get_object_or_404(ticket.deliveries, pk=pk)
+    try:
+        if request.POST.get("decision") == "retry":
+            deliveries.retry(delivery=chosen, by=person(request))
+            return done(request, ticket, "The reply is being sent again.")
+        if request.POST.get("decision") == "sent":
+            deliveries.mark_sent(delivery=chosen, by=person(request))
+            return done(request, ticket, "Noted: the customer has this reply.")
+        raise Invalid("not_a_choice", "Send it again, or say that it was sent.", field="decision")
+    except Refused as why:
+        return refused(request, ticket, why)
+
+
+def _text(request: HttpRequest) -> str:
+    return request.POST.get("text", "").replace("\r\n", "\n")
+
+
+def _version(request: HttpRequest, ticket: Ticket) -> int:
+    """The draft's version that the person saw. One that their own autosave made meanwhile they have seen, too."""
+    given = request.POST.get("version", "")
+    version = int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0
+    current = Draft.objects.filter(ticket=ticket, editor=person(request)).first()
+    return current.version if current and current.version == version + 1 else version

@@ -1,0 +1,56 @@
+"""What a person says about the proposal: yes, or something else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_POST
+
+from tickets.actions import review
+from tickets.actions.errors import Invalid, Refused
+from tickets.models import Ticket
+from tickets.views.frame import person
+from tickets.views.proposal import rows_of
+from tickets.views.ticket import done, refused, seen
+
+
+@require_POST
+@login_required
+def decide(request: HttpRequest, number: int) -> HttpResponse:
+    """`accept` names fields ("all": every one with a value); or `field` is given `value`. Fragments: the pieces."""
+    ticket = seen(request, number)
+    accepted = request.POST.getlist("accept")
+    try:
+        if accepted:
+            words = _accept(request, ticket, accepted)
+        else:
+            words = _correct(request, ticket)
+    except Refused as why:
+        return refused(request, ticket, why)
+    return done(request, ticket, words)
+
+
+def _accept(request: HttpRequest, ticket: Ticket, names: list[str]) -> str:
+    """Held values are accepted; what the machine was too unsure to hold is set when it is accepted by name."""
+    rows = [row for row in rows_of(ticket, ticket.latest_suggestion) if row.acceptable]
+    chosen = [row for row in rows if row.name in names or ("all" in names and row.value)]
+    held = [row.name for row in chosen if row.value]
+    unsure: dict[str, Any] = {row.name: row.suggested for row in chosen if not row.value}
+    if held:
+        review.accept(ticket=ticket, fields=held, by=person(request))
+    if unsure:
+        review.correct(ticket=ticket, changes=unsure, by=person(request))
+    if len(chosen) == 1:
+        return f"{chosen[0].word} accepted."
+    return "Everything suggested is accepted." if chosen else "There was nothing left to accept."
+
+
+def _correct(request: HttpRequest, ticket: Ticket) -> str:
+    name = request.POST.get("field", "")
+    if not name:
+        raise Invalid("blank", "Say which field to correct.", field="field")
+    value = request.POST.get("value", "").replace("\x00", "").strip()
+    review.correct(ticket=ticket, changes={name: value}, by=person(request), why=request.POST.get("why", "")[:2000])
+    return f"{'Technical' if name == 'is_technical' else name.capitalize()} corrected."

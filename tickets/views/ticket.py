@@ -1,0 +1,130 @@
+"""The page of one ticket and its pieces; every decision answers with the pieces it may have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import messages as toasts
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from tickets.actions.errors import Conflict, Forbidden, Refused
+from tickets.actions.drafts import last_inbound
+from tickets.models import Agent, Status, Suggestion, Ticket
+from tickets.models.history import changes_of
+from tickets.views.frame import person
+from tickets.views.proposal import rows_of
+from triage.models import User
+from triage.models.call import Call
+
+SIMILAR = 5
+ALIKE = 0.45  # cosine; below it two tickets have little in common
+PIECES = ("head", "conversation", "reply_state", "proposal", "facts", "similar", "calls", "history")
+
+
+@require_safe
+@login_required
+@vary_on_headers("HX-Request")
+def page(request: HttpRequest, number: int) -> HttpResponse:
+    ticket = seen(request, number)
+    return render(request, "tickets/ticket.html", context_of(ticket, person(request)))
+
+
+@require_safe
+@login_required
+def pieces(request: HttpRequest, number: int) -> HttpResponse:
+    """Everything of the page that may have changed, but never an editor that a person types in (`editor=1` asks)."""
+    ticket = seen(request, number)
+    names = (*PIECES, "reply") if request.GET.get("editor") else PIECES
+    return _render_pieces(request, ticket, names)
+
+
+def seen(request: HttpRequest, number: int) -> Ticket:
+    """The ticket, if this person may see it; otherwise there is none (404)."""
+    visible = Ticket.objects.visible_to(person(request)).select_related(
+        "category", "team", "component", "assignee", "requester", "source", "draft__editor"
+    )
+    return get_object_or_404(visible, pk=number)
+
+
+def done(request: HttpRequest, ticket: Ticket, words: str, *, also: Iterable[str] = (), **context: Any) -> HttpResponse:
+    """Answer a decision that was carried out: its pieces to htmx, else back to the page with a word."""
+    if request.headers.get("HX-Request"):
+        return _render_pieces(request, seen(request, ticket.number), (*PIECES, *also), said=words, **context)
+    toasts.success(request, words)
+    return HttpResponseRedirect(ticket.get_absolute_url())
+
+
+def refused(request: HttpRequest, ticket: Ticket, why: Refused, *, typed: str = "") -> HttpResponse:
+    """Answer what an action refused, at its place; `typed` is shown again so that nothing is lost."""
+    status = 409 if isinstance(why, Conflict) else 403 if isinstance(why, Forbidden) else 422
+    if request.headers.get("HX-Request"):
+        # htmx swaps 409 and 422 only; a 403 is told in place all the same
+        status = 422 if status == 403 else status
+        return render(request, "tickets/_refused.html", {"why": why, "ticket": ticket, "status": status}, status=status)
+    context = context_of(seen(request, ticket.number), person(request)) | {"refused": why, "typed": typed}
+    return render(request, "tickets/ticket.html", context, status=status)
+
+
+def _render_pieces(request: HttpRequest, ticket: Ticket, names: Iterable[str], **extra: Any) -> HttpResponse:
+    context = context_of(ticket, person(request)) | extra
+    context["oob"] = True
+    context["pieces"] = [f"tickets/_{name}.html" for name in dict.fromkeys(names)]
+    return render(request, "tickets/_pieces.html", context)
+
+
+def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
+    """What the page and its pieces show. About 15 queries, whatever the length of the thread."""
+    suggestion = ticket.latest_suggestion
+    messages = list(ticket.messages.select_related("author", "requester", "delivery").order_by("pk"))
+    calls = list(Call.objects.about("ticket", ticket.number).newest_first()[:50])
+    costs = [call.cost for call in calls if call.cost is not None]
+    agent = Agent.objects.filter(user=user).first()
+    return {
+        "ticket": ticket,
+        "now": int(timezone.now().timestamp() * 1000),
+        "may_decide": agent.may_decide if agent else user.is_superuser,
+        "messages_shown": messages,
+        "draft": ticket.current_draft,
+        "suggestion": suggestion,
+        "answers": last_inbound(ticket) or "",
+        "citations": _citations(suggestion, user),
+        "fields": rows_of(ticket, suggestion),
+        "similar": _similar(ticket, user),
+        "calls": calls,
+        "cost": sum(costs) if costs else None,
+        "history": changes_of(ticket),
+        "people": _people(),
+        "next_number": _next(ticket, user),
+    }
+
+
+def _people() -> Iterable[User]:
+    return User.objects.filter(is_active=True, agent__isnull=False).order_by("first_name", "username")
+
+
+def _next(ticket: Ticket, user: User) -> int | None:
+    """The newest ticket but this one that waits for a person."""
+    waiting = Ticket.objects.visible_to(user).filter(status__in=(Status.IN_REVIEW, Status.ESCALATED))
+    return waiting.exclude(pk=ticket.pk).order_by("-number").values_list("number", flat=True).first()
+
+
+def _similar(ticket: Ticket, user: User) -> list[tuple[Ticket, float]]:
+    if ticket.embedding is None:
+        return []
+    nearest = Ticket.objects.visible_to(user).exclude(pk=ticket.pk).nearest(ticket.embedding)
+    shown = nearest.only("number", "subject", "status", "created_at")[:SIMILAR]
+    return [(other, 1 - other.distance) for other in shown if 1 - other.distance >= ALIKE]
+
+
+def _citations(suggestion: Suggestion | None, user: User) -> list[dict[str, Any]]:
+    """The tickets a draft leans on, as far as this person may see them."""
+    cited = [citation for citation in suggestion.citations if "ticket" in citation] if suggestion else []
+    numbers = [citation["ticket"] for citation in cited]
+    visible = set(Ticket.objects.visible_to(user).filter(pk__in=numbers).values_list("pk", flat=True)) if cited else ()
+    return [citation for citation in cited if citation["ticket"] in visible]
