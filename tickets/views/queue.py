@@ -32,7 +32,7 @@ def page(request: HttpRequest) -> HttpResponse:
 @require_safe
 @login_required
 def changes(request: HttpRequest) -> HttpResponse:
-    """What happened to this queue since `since` (milliseconds) and above the row `newest`, for a browser that was away."""
+    """What happened to this queue since `since` (milliseconds) and above row `newest`, for who was away."""
     user = person(request)
     filters = Filters.of(request.GET)
     visible = Ticket.objects.visible_to(user)

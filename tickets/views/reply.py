@@ -62,7 +62,7 @@ def approval(request: HttpRequest, number: int) -> HttpResponse:
 @require_POST
 @login_required
 def delivery(request: HttpRequest, number: int, pk: int) -> HttpResponse:
-    """A person's `decision` on a reply that failed or may not have arrived: "retry" or "sent". Fragments: the pieces."""
+    """A person's `decision` on a reply that failed or got lost: "retry" or "sent". Fragments: the pieces."""
     ticket = seen(request, number)
     chosen = get_object_or_404(ticket.deliveries, pk=pk)
     try:

@@ -23,10 +23,7 @@ def decide(request: HttpRequest, number: int) -> HttpResponse:
     ticket = seen(request, number)
     accepted = request.POST.getlist("accept")
     try:
-        if accepted:
-            words = _accept(request, ticket, accepted)
-        else:
-            words = _correct(request, ticket)
+        words = _accept(request, ticket, accepted) if accepted else _correct(request, ticket)
     except Refused as why:
         return refused(request, ticket, why)
     return done(request, ticket, words)

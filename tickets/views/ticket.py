@@ -13,8 +13,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from tickets.actions.errors import Conflict, Forbidden, Refused
 from tickets.actions.drafts import last_inbound
+from tickets.actions.errors import Conflict, Forbidden, Refused
 from tickets.models import Agent, Status, Suggestion, Ticket
 from tickets.models.history import changes_of
 from tickets.views.frame import person
