@@ -2,8 +2,8 @@
 
     python -m bench [--only NAME] [--data DIR] [--write]
 
-A module of this folder that has `run(data) -> list[Row]` is a benchmark. A Row is (name, value, target, unit); value None
-means that it was not run, and the unit says why. With --write the table goes into bench/RESULTS.md.
+A module of this folder that has `run(data) -> list[Row]` is a benchmark. A Row is (name, value, target, unit); value
+None means that it was not run, and the unit says why. With --write the table goes into bench/RESULTS.md.
 """
 
 from __future__ import annotations

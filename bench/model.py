@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from bench.rows import Row, percentile
-from bench.stage import ROOT, desk, free_port, post_steadily
+from bench.stage import ROOT, Desk, desk, free_port, post_steadily
 
 TEXT = "Something is odd with our plan and the invoice, and the export too; please look. " * 3
 TICKETS = 400
@@ -28,11 +28,9 @@ def run(data: Path | None) -> list[Row]:
         server.wait(10)
 
 
-def _measure(running: object) -> list[Row]:
-    from bench.stage import Desk
+def _measure(running: Desk) -> list[Row]:
     from tickets.models import Ticket
 
-    assert isinstance(running, Desk)
     waits = []
     for number in range(12):
         asyncio.run(post_steadily(running, rate=1000, seconds=0.001, text=f"{TEXT} {number}"))

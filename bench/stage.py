@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,7 +138,7 @@ async def post_steadily(running: Desk, *, rate: float, seconds: float, text: str
     return times, errors
 
 
-async def _post(running: Desk, body: dict[str, object]) -> int:
+async def _post(running: Desk, body: Mapping[str, object]) -> int:
     reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
     payload = json.dumps(body).encode()
     head = (
