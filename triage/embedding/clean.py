@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 # Read no further than this into one text. Tokens stop at 256 (about 1,200 characters of English), so what lies
 # beyond could not matter, and a text of 10 MB costs no more than a long mail.
@@ -49,7 +50,12 @@ _breaks = re.compile(r"\s*\n\s*")
 
 def clean(text: str) -> str:
     """The words to read, at most `MAX_CLEAN` characters, one line a paragraph."""
-    parts = text[: 4 * MAX_RAW].split(TURN)
+    return _clean(text[: 4 * MAX_RAW])
+
+
+@lru_cache(maxsize=64)  # one reading asks several times for the same words
+def _clean(text: str) -> str:
+    parts = text.split(TURN)
     cleaned = [part for part in map(_clean_part, parts) if part]
     return "\n".join(cleaned)[:MAX_CLEAN].strip()
 

@@ -47,8 +47,10 @@ class Rules:
                 Rule(row["value"], _pattern(row["any"]), float(row.get("weight", 1.0))) for row in rows
             )
             for name, rows in data.items()
-            if name not in ("policy", "asked_for_human")
+            if name not in ("tags", "policy", "asked_for_human")
         }
+        tagged = {_plain(term): str(row["value"]) for row in data.get("tags", ()) for term in row["any"]}
+        self._tags, self._tag_words = tagged, _pattern(list(tagged)) if tagged else None
         # Reasons for a person to look, whatever the confidence; that one is asked for comes first.
         escalating = [*([data["asked_for_human"]] if "asked_for_human" in data else []), *data.get("policy", ())]
         self.policies = tuple((_pattern(row["any"]), str(row["reason"])) for row in escalating)
@@ -82,8 +84,6 @@ class Rules:
         words = _plain(clean(inquiry.text))
         readings: dict[FieldName, FieldReading] = {}
         for name in self.fields:
-            if name == "tags":
-                continue
             match = self.match(name, words)
             allowed = taxonomy.values(name)
             if match is None or (allowed is not None and match.value not in allowed):
@@ -94,20 +94,24 @@ class Rules:
             team = self._default_team(readings["category"], taxonomy)
             if team is not None:
                 readings["team"] = team
-        tags = self._tags(words)
-        if tags:
-            readings["tags"] = FieldReading(tags, self.precision("tags", 1), f"Words: {_quoted(tags)}.", "rules")
         return readings
+
+    def tags(self, words: str) -> FieldReading | None:
+        """The tags whose words stand in the cleaned text, in the order of their first word."""
+        if self._tag_words is None:
+            return None
+        hits = _hits(self._tag_words, _plain(words))
+        found = tuple(dict.fromkeys(self._tags[hit] for hit in hits if hit in self._tags))[:MAX_TAGS]
+        if not found:
+            return None
+        return FieldReading(found, self.precision("tags", 1), f"Words: {_quoted(hits[:4])}.", "rules")
 
     def precision(self, name: str, strength: int) -> float:
         """How often a match of this strength was right on the starter set."""
         if self._precision is None:
+            self._precision = {}  # what is asked for while it is measured
             self._precision = _measure(self, starter.rows())
         return self._precision.get((name, strength), _PRIOR)
-
-    def _tags(self, words: str) -> tuple[str, ...]:
-        found = [str(rule.value) for rule in self.fields.get("tags", ()) if rule.pattern.search(words)]
-        return tuple(dict.fromkeys(found))[:MAX_TAGS]
 
     def _default_team(self, category: FieldReading, taxonomy: Taxonomy) -> FieldReading | None:
         for label in taxonomy.categories:
@@ -156,12 +160,10 @@ def _measure(rules: Rules, rows: Sequence[starter.Row]) -> dict[tuple[str, int],
 
     for row in rows:
         words = _plain(clean(row.text))
+        tags = rules.tags(words)
+        for tag in cast(tuple[str, ...], tags.value if tags else ()):
+            count("tags", 1, tag in cast(tuple[str, ...], row.labels.get("tags", ())))
         for name in rules.fields:
-            if name == "tags":
-                given = rules._tags(words)
-                for tag in given:
-                    count("tags", 1, tag in cast(tuple[str, ...], row.labels.get("tags", ())))
-                continue
             match = rules.match(name, words)
             if match is not None and name in row.labels:
                 count(name, match.strength, row.labels[name] == match.value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from triage.embedding.clean import clean
 from triage.engines import cascade, rules
@@ -27,11 +27,11 @@ class Classified:
 class _Heard:
     """What the engines that need no network say."""
 
-    language: Language
     plain: Readings
+    local: Readings
     rules: Readings
+    tags: FieldReading | None
     policy: tuple[str, ...]
-    local: Readings = field(default_factory=dict)
 
 
 async def classify(inquiry: Inquiry, context: Context) -> Classified:
@@ -47,6 +47,8 @@ async def classify(inquiry: Inquiry, context: Context) -> Classified:
     elif context.engine == "model":
         notes.append("No model is configured; the other engines answered.")
     readings = cascade.best(local=heard.local, model=answer.readings, rules=heard.rules)
+    if "tags" not in answer.readings and heard.tags is not None:
+        readings["tags"] = cascade.joined_tags(heard.tags, readings.get("tags"))
     return Classified(
         readings={**heard.plain, **readings},
         policy=heard.policy,
@@ -67,21 +69,26 @@ def _listen(inquiry: Inquiry, context: Context) -> _Heard:
     words = clean(inquiry.text)
     language = detect(words)
     keywords = rules.load()
-    heard = _Heard(
-        language=language,
+    local = {} if context.engine == "rules" else _capped(_read_locally(inquiry, context), language)
+    last = keywords.read(inquiry, context.taxonomy) if cascade.needs_rules(local) else {}
+    return _Heard(
         plain=_plain_readings(inquiry, language),
-        rules=_capped(keywords.read(inquiry, context.taxonomy), language),
+        local=local,
+        rules=_capped(last, language),
+        tags=keywords.tags(words),
         policy=keywords.policy(words),
     )
-    if context.local is None or context.engine == "rules":
-        return heard
+
+
+def _read_locally(inquiry: Inquiry, context: Context) -> Readings:
+    if context.local is None:
+        return {}
     vector = context.vector
     if vector is None:
         from triage.embedding import embed
 
         vector = embed(inquiry.text)
-    local = context.local.read(inquiry, vector, context.taxonomy, context.examples)
-    return replace(heard, local=_capped(local, language))
+    return context.local.read(inquiry, vector, context.taxonomy, context.examples)
 
 
 def _plain_readings(inquiry: Inquiry, language: Language) -> dict[FieldName, FieldReading]:

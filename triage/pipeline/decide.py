@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from triage.embedding.clean import clean
+from triage.engines.cascade import ASK_BELOW
 from triage.pipeline.classify import Classified
 from triage.pipeline.types import MANUAL_REVIEW, Context, FieldName, FieldReading, Inquiry
 
-# Below this a value is no better than a guess: the desk shows it as a question, and holds none.
-ASK_BELOW = 0.4
 _ROUTING: tuple[FieldName, ...] = ("category", "team")
 _DESCRIPTIVE: tuple[FieldName, ...] = ("language", "summary", "tags")
 
