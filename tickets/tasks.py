@@ -21,7 +21,7 @@ from triage import calls
 from triage.queue import Cluster, beat, ring
 
 log = structlog.get_logger(__name__)
-BUDGET = 40.0  # seconds a drain claims new work; under the cluster's timeout of 60
+BUDGET = 40.0  # seconds a drain claims new work; well under the cluster's timeout
 WITHOUT_MODEL = 4  # tickets in flight when reading is work for the processor, not waiting for the network
 LANES = {"interactive": (Lane.INTERACTIVE, Lane.IMPORTED), "batch": (Lane.IMPORTED,)}
 

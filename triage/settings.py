@@ -139,8 +139,8 @@ else:
 # Work in the background. A django-q2 task is only the bell (docs/decisions/0003): no results, no retries of its own.
 _cluster = {
     "workers": env.int("TRIAGE_WORKERS", default=1),
-    "timeout": 60,
-    "retry": 90,
+    "timeout": 120,  # a drain claims for 40 s; what is in flight then may wait for a model twice
+    "retry": 150,
     "queue_limit": 2,
     "bulk": 1,
     "poll": 0.05,

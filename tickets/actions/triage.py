@@ -192,7 +192,9 @@ def _retry_or_fail(ticket: Ticket, why: str) -> None:
     ticket.lease_until = None
     if ticket.attempts < MOST_ATTEMPTS:
         ticket.triage_state = TriageState.SUBMITTED
-        ticket.not_before = timezone.now() + timedelta(seconds=2**ticket.attempts * random.uniform(0.8, 1.2))
+        # At once after the first attempt: a killed worker is the usual cause. Then 2, 6 seconds.
+        wait = (2**ticket.attempts - 2) * random.uniform(0.8, 1.2)
+        ticket.not_before = timezone.now() + timedelta(seconds=wait)
     else:
         ticket.triage_state = TriageState.FAILED
         ticket.error = f"{why}. Given up after {ticket.attempts} attempts."
