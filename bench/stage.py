@@ -62,6 +62,7 @@ class Desk:
 def desk(**environment: str) -> Iterator[Desk]:
     """Start `manage.py up` in a folder of its own; set up Django in this process to read the same database."""
     with tempfile.TemporaryDirectory(prefix="triage-bench-") as folder:
+        Path(folder).chmod(0o755)  # root's database runs as another user, who must reach it
         var = Path(folder) / "var"
         port = free_port()
         env = {
