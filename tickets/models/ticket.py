@@ -45,6 +45,25 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
     def open(self) -> Self:
         return self.filter(status__in=OPEN)
 
+    def awaiting_approval(self) -> Self:
+        """In review or escalated, with a drafted reply that still answers the customer's last message."""
+        at_hand = (Status.IN_REVIEW, Status.ESCALATED)
+        return self.filter(status__in=at_hand, triage_state=TriageState.TRIAGED, draft__stale=False)
+
+    def overdue(self) -> Self:
+        """With the desk, never answered, and the time for a first answer has run out."""
+        at_hand = (Status.NEW, Status.IN_REVIEW, Status.ESCALATED)
+        return self.filter(status__in=at_hand, first_replied_at=None, due_at__lt=timezone.now())
+
+    def unreadable(self) -> Self:
+        """The machine failed to read them, whatever their status."""
+        return self.filter(triage_state=TriageState.FAILED)
+
+    def undelivered(self) -> Self:
+        """With an approved reply that failed or whose fate is not known: only a person can say what becomes of it."""
+        stuck = Ticket.objects.filter(deliveries__state__in=("failed", "unknown"))
+        return self.filter(pk__in=stuck.values("pk"))
+
     def visible_to(self, user: User) -> Self:
         """An agent with teams sees these teams' tickets, those of Manual Review and those of no team."""
         agent = Agent.objects.filter(user=user).select_related("user").first()

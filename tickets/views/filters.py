@@ -21,7 +21,13 @@ TABS: tuple[tuple[str, str], ...] = (
     ("waiting", "Waiting"),
     ("resolved", "Resolved"),
 )
-FIELDS = ("team", "category", "priority", "source", "assignee", "q")
+FIELDS = ("team", "category", "priority", "source", "assignee", "needs", "tag", "q")
+NEEDS = {
+    "approval": ("Approval", TicketQuerySet.awaiting_approval),
+    "answer": ("A first answer, overdue", TicketQuerySet.overdue),
+    "reading": ("Reading again", TicketQuerySet.unreadable),
+    "delivery": ("A look at its delivery", TicketQuerySet.undelivered),
+}
 LARGEST = 2**62
 
 
@@ -44,6 +50,8 @@ class Filters:
     priority: str = ""
     source: str = ""
     assignee: str = ""
+    needs: str = ""
+    tag: str = ""
     q: str = ""
     before: int | None = None
 
@@ -62,6 +70,8 @@ class Filters:
             priority=priority if priority in Priority.values else "",
             source=word("source"),
             assignee=word("assignee"),
+            needs=word("needs") if word("needs") in NEEDS else "",
+            tag=word("tag"),
             q=word("q"),
             before=int(before) if before.isascii() and before.isdigit() and int(before) < LARGEST else None,
         )
@@ -70,6 +80,11 @@ class Filters:
     def narrowed(self) -> bool:
         """Whether anything but the tab narrows what is shown."""
         return any(getattr(self, name) for name in FIELDS)
+
+    @property
+    def everything(self) -> bool:
+        """Whether the tab All holds what has ended, too: what is searched for, or left to be done, may be anywhere."""
+        return bool(self.q or self.needs)
 
     def address(self, **changes: object) -> str:
         """The query string with some filters changed; paging is always dropped unless given."""
@@ -90,19 +105,23 @@ class Filters:
             tickets = tickets.filter(assignee=None)
         elif self.assignee:
             tickets = tickets.filter(assignee__username=self.assignee)
+        if self.tag:
+            tickets = tickets.filter(tags__contains=[self.tag])
+        if self.needs:
+            tickets = NEEDS[self.needs][1](tickets)
         return tickets.matching(self.q) if self.q else tickets
 
     def on_tab(self, tickets: TicketQuerySet) -> TicketQuerySet:
-        """The tab's tickets. All is all that is open; a search looks through what has ended, too."""
+        """The tab's tickets. All is all that is open; a search or a need looks through what has ended, too."""
         if self.status == "resolved":
             return tickets.filter(status__in=ENDED)
         if self.status:
             return tickets.filter(status=self.status)
-        return tickets if self.q else tickets.open()
+        return tickets if self.everything else tickets.open()
 
     def tabs(self, narrowed: TicketQuerySet) -> list[Tab]:
         counts = counts_of(narrowed)
-        everything = "found" if self.q else ""
+        everything = "found" if self.everything else ""
         return [
             Tab(key, word, self.address(status=key), key == self.status, counts[everything if key == "" else key])
             for key, word in TABS

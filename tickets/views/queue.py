@@ -11,7 +11,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from tickets.live import changes_since, rows_html
 from tickets.models import Category, Priority, Source, Team, Ticket
-from tickets.views.filters import Filters, counts_of
+from tickets.views.filters import FIELDS, NEEDS, Filters, counts_of
 from tickets.views.frame import person
 from triage.models import User
 
@@ -64,9 +64,7 @@ def queue_context(user: User, filters: Filters) -> dict[str, Any]:
         "rows": page_rows[:PAGE],
         "older": filters.address(before=older) if older else "",
         "newest_address": filters.address(),
-        "without_filters": filters.address(
-            **dict.fromkeys(("team", "category", "priority", "source", "assignee", "q"))
-        ),
+        "without_filters": filters.address(**dict.fromkeys(FIELDS)),
         "now": int(timezone.now().timestamp() * 1000),
         "first_ever": not page_rows and not filters.narrowed and not visible.exists(),
     }
@@ -78,6 +76,7 @@ def _choices() -> dict[str, Any]:
         "categories": Category.objects.filter(active=True),
         "priorities": Priority.choices,
         "sources": Source.objects.filter(active=True),
+        "needs": [(key, word) for key, (word, _) in NEEDS.items()],
         "people": User.objects.filter(is_active=True, agent__isnull=False).order_by("first_name", "username"),
     }
 
