@@ -13,13 +13,13 @@ from typing import Any
 
 from django.db.models import Aggregate, CharField, Count, DurationField, F, Func, Q, QuerySet
 from django.db.models.functions import TruncDate
-from django.utils import timezone
 
 from analytics.period import Period
 from tickets.models import Category, Delivery, Priority, Status, Team, Ticket, TriageState
+from tickets.models.ticket import TicketQuerySet
+from triage.pipeline.types import MANUAL_REVIEW
 
-Tickets = QuerySet[Ticket]
-AWAITING = (Status.IN_REVIEW, Status.ESCALATED)
+Tickets = TicketQuerySet
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,14 @@ class Recurring:
     count: int
     before: int
 
+    @property
+    def more(self) -> int:
+        return max(0, self.count - self.before)
+
+    @property
+    def fewer(self) -> int:
+        return max(0, self.before - self.count)
+
 
 class Percentile(Aggregate):
     """PostgreSQL's percentile_cont: interpolated between the two middle rows, null without rows."""
@@ -74,12 +82,12 @@ def all_tickets(tickets: Tickets) -> int:
 
 def open_tickets(tickets: Tickets) -> int:
     """Tickets not yet resolved or closed: new, in review, escalated or waiting on the customer."""
-    return tickets.filter(status__in=(*AWAITING, Status.NEW, Status.WAITING)).count()
+    return tickets.open().count()
 
 
 def awaiting_approval(tickets: Tickets) -> int:
     """Tickets in review or escalated whose drafted reply still answers the customer's last message."""
-    return tickets.filter(status__in=AWAITING, triage_state=TriageState.TRIAGED, draft__stale=False).count()
+    return tickets.awaiting_approval().count()
 
 
 def escalated(tickets: Tickets) -> int:
@@ -89,7 +97,7 @@ def escalated(tickets: Tickets) -> int:
 
 def failed(tickets: Tickets) -> int:
     """Tickets the machine could not read, whatever their status."""
-    return tickets.filter(triage_state=TriageState.FAILED).count()
+    return tickets.unreadable().count()
 
 
 def reading(tickets: Tickets) -> int:
@@ -99,19 +107,17 @@ def reading(tickets: Tickets) -> int:
 
 def overdue(tickets: Tickets) -> int:
     """Tickets on which the desk has to act, never answered, whose time for a first answer has run out."""
-    return tickets.filter(status__in=(*AWAITING, Status.NEW), first_replied_at=None, due_at__lt=timezone.now()).count()
+    return tickets.overdue().count()
 
 
 def undelivered(tickets: Tickets) -> int:
-    """Approved replies that failed or whose fate is not known: only a person can say what becomes of them."""
-    return Delivery.objects.filter(
-        ticket__in=tickets.values("pk"), state__in=(Delivery.State.FAILED, Delivery.State.UNKNOWN)
-    ).count()
+    """Tickets with an approved reply that failed or whose fate is not known: a person has to say what next."""
+    return tickets.undelivered().count()
 
 
 def undecided(tickets: Tickets) -> int:
     """Open tickets in the team Manual review: nothing read them well enough to route them."""
-    return tickets.filter(status__in=(*AWAITING, Status.NEW, Status.WAITING), team__key="manual_review").count()
+    return tickets.open().filter(team__key=MANUAL_REVIEW).count()
 
 
 def new_in(tickets: Tickets, period: Period) -> int:

@@ -1,0 +1,3 @@
+from analytics.models.summary import Summary
+
+__all__ = ["Summary"]

@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from django.urls import URLPattern, path
+
+from analytics.views import calls, dashboard, summary
+
+app_name = "analytics"
+urlpatterns: list[URLPattern] = [
+    path("", dashboard.page, name="dashboard"),
+    path("calls/", calls.page, name="calls"),
+    path("summary/", summary.page, name="summary"),
+    path("summary/<int:pk>/", summary.earlier, name="earlier-summary"),
+]
