@@ -44,6 +44,13 @@ def _guarded_resolve(original: Callable[..., Any]) -> Callable[..., Any]:
     return getaddrinfo
 
 
+def pytest_configure() -> None:
+    """A clone that never collected its static files has no folder for them, and whitenoise warns of it."""
+    from django.conf import settings
+
+    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def loopback_only() -> Iterator[None]:
     patch = pytest.MonkeyPatch()
