@@ -1,0 +1,144 @@
+"""What stands before a language model, whichever it is: one question in, one reply out, and errors by what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class ProviderError(Exception):
+    """No reply. `code` is for figures, the sentence for people; neither holds words of the request.
+
+    ├── Retry            the provider cannot now; the same request may do later
+    │   ├── RateLimited      429
+    │   ├── Overloaded       503, 529
+    │   ├── Broken           408, 409, other 5xx
+    │   └── Unreachable      no connection, or one that ended in the middle
+    │       └── TimedOut
+    ├── Stop             this request will never do, others may
+    │   ├── Rejected         400, 422
+    │   ├── TooLong          413
+    │   └── Unreadable       an answer that is none
+    └── AskPerson        nothing will do until somebody changes the configuration
+        ├── NotAllowed       401, 403
+        ├── NotPaid          402
+        └── NoSuchModel      404
+    """
+
+    code = "error"
+    # A provider charges nothing for a request it refused to serve; who hung up on it cannot know.
+    maybe_charged = False
+
+    def __init__(self, sentence: str, *, request_id: str = "", retry_after: float | None = None) -> None:
+        super().__init__(sentence)
+        self.request_id = request_id
+        self.retry_after = retry_after
+
+
+class Retry(ProviderError):
+    code = "retry"
+
+
+class RateLimited(Retry):
+    code = "rate_limited"
+
+
+class Overloaded(Retry):
+    code = "overloaded"
+
+
+class Broken(Retry):
+    code = "server_error"
+
+
+class Unreachable(Retry):
+    code = "unreachable"
+    maybe_charged = True
+
+
+class TimedOut(Unreachable):
+    code = "timed_out"
+
+
+class Stop(ProviderError):
+    code = "stop"
+
+
+class Rejected(Stop):
+    code = "rejected"
+
+
+class TooLong(Stop):
+    code = "too_long"
+
+
+class Unreadable(Stop):
+    code = "unreadable"
+    maybe_charged = True
+
+
+class AskPerson(ProviderError):
+    code = "ask_person"
+
+
+class NotAllowed(AskPerson):
+    code = "not_allowed"
+
+
+class NotPaid(AskPerson):
+    code = "not_paid"
+
+
+class NoSuchModel(AskPerson):
+    code = "no_such_model"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a provider is asked, personal values already masked."""
+
+    model: str
+    system: str
+    user: str
+    max_tokens: int
+    schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens by part; None where the server did not say. `us_only`: served in the United States at their price."""
+
+    input: int | None = None
+    cache_read: int | None = None
+    cache_write_5m: int | None = None
+    cache_write_1h: int | None = None
+    output: int | None = None
+    us_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back, whatever it is worth: usage is known even when the text is useless.
+
+    `stop_reason` is one of end_turn, max_tokens, refusal, stop_sequence, tool_use, pause_turn,
+    model_context_window_exceeded, or empty.
+    """
+
+    text: str
+    model: str
+    stop_reason: str
+    request_id: str
+    usage: Usage
+
+
+class Provider(Protocol):
+    @property
+    def endpoint(self) -> str:
+        """The host that is asked; what a breaker opens for."""
+
+    def configured(self) -> bool:
+        """Whether the environment says enough to ask."""
+
+    async def answer(self, request: Request) -> Reply:
+        """One attempt, as long as the caller lets it take. Raises a ProviderError, and nothing else of its own."""
