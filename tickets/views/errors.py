@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from tickets.channels.api.problems import PREFIXES, problem_response
 from triage.correlation import current
 
 PAGES = {
@@ -24,9 +25,8 @@ EXPIRED = "This page was open too long, or the browser kept no cookie. Nothing w
 def problem(request: HttpRequest, status: int, sentence: str = "") -> HttpResponse:
     """The page for `status`; a problem document where the API was asked."""
     heading, usual = PAGES[status]
-    if request.path.startswith(("/api/", "/webhooks/", "/healthz", "/readyz")):
-        document = {"title": heading, "status": status, "detail": sentence or usual, "correlation_id": current()}
-        return JsonResponse(document, status=status, content_type="application/problem+json")
+    if request.path.startswith(PREFIXES):
+        return problem_response(status, detail=sentence)
     inside = not request.path.startswith("/support/")
     context = {
         "status": status,

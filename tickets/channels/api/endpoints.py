@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from django.core.exceptions import RequestDataTooBig
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, transaction
 from django.db.models import Count, QuerySet
@@ -16,6 +15,7 @@ from pydantic import ValidationError
 
 from tickets.actions import conversation, intake, replies, review, status
 from tickets.actions import triage as reading
+from tickets.actions.drafts import last_inbound
 from tickets.channels.api.keys import BearerKey, HeaderKey, caller, in_the_name_of, tickets_of
 from tickets.channels.api.pages import page
 from tickets.channels.api.present import (
@@ -60,7 +60,7 @@ class JsonParser(Parser):
         if kind != "application/json" and not kind.endswith("+json"):
             raise Problem(415)
         if len(request.body) > BODY_LIMIT:
-            raise RequestDataTooBig
+            raise Problem(413)
         return json.loads(request.body)
 
 
@@ -209,7 +209,7 @@ def approve_reply(request: HttpRequest, number: int, body: Approval) -> HttpResp
     text = body.text or (draft.text if draft else "")
     if not text:
         raise invalid(("text", "This ticket has no draft. Send the text of the reply."))
-    answers = draft.answers_id if draft else replies.last_inbound(ticket)
+    answers = draft.answers_id if draft else last_inbound(ticket)
     with in_the_name_of(key) as person:
         assert person is not None  # noqa: S101  the key has one
         delivery = replies.approve(

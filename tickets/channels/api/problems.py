@@ -29,7 +29,7 @@ USUAL = {
     405: ("method_not_allowed", "This address does not take that method. The header Allow says which it takes."),
     413: ("too_large", TOO_BIG),
     415: ("wrong_content_type", "Send JSON, with Content-Type: application/json."),
-    500: ("internal_error", "Something broke on our side. Nothing of this request was kept. Try again later."),
+    500: ("internal_error", "Something broke on our side. Send it again: with the same Idempotency-Key that is safe."),
     503: ("unavailable", "The database does not answer just now. Nothing of this request was kept. Try again soon."),
 }
 
@@ -77,16 +77,20 @@ def problem_response(
 
 def handle_errors_of(api: NinjaAPI) -> None:
     """Have every error of `api` leave as a problem document."""
-    api.add_exception_handler(Problem, _own)
-    api.add_exception_handler(Refused, _refused)
-    api.add_exception_handler(ValidationError, _invalid)
-    api.add_exception_handler(AuthenticationError, lambda request, error: problem_response(401))
-    api.add_exception_handler(HttpError, _http)
-    api.add_exception_handler(Http404, lambda request, error: problem_response(404))
-    api.add_exception_handler(RequestDataTooBig, lambda request, error: problem_response(413))
-    api.add_exception_handler(SuspiciousOperation, lambda request, error: problem_response(400))
-    api.add_exception_handler(OperationalError, _unavailable)
-    api.add_exception_handler(Exception, _broken)
+    handlers: dict[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
+        Problem: _own,
+        Refused: _refused,
+        ValidationError: _invalid,
+        AuthenticationError: lambda request, error: problem_response(401),
+        HttpError: _http,
+        Http404: lambda request, error: problem_response(404),
+        RequestDataTooBig: lambda request, error: problem_response(413),
+        SuspiciousOperation: lambda request, error: problem_response(400),
+        OperationalError: _unavailable,
+        Exception: _broken,
+    }
+    for kind, handler in handlers.items():
+        api.add_exception_handler(kind, handler)
 
 
 def _own(request: HttpRequest, error: Problem) -> HttpResponse:
@@ -99,7 +103,7 @@ def _refused(request: HttpRequest, error: Refused) -> HttpResponse:
 
 
 def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
-    named = {}
+    named: dict[str, str] = {}
     for complaint in error.errors:
         place = list(complaint["loc"])
         if place[:1] == ["body"]:
@@ -120,11 +124,15 @@ def _sentence(complaint: dict[str, Any]) -> str:
         return "This field is required."
     if complaint["type"] == "extra_forbidden":
         return "There is no field of this name."
+    if complaint["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return "This is a JSON object."
     words = str(complaint["msg"])
     return words if words.endswith(".") else f"{words}."
 
 
 def _http(request: HttpRequest, error: HttpError) -> HttpResponse:
+    if isinstance(error.__cause__, Problem):  # ninja takes whatever a parser raises for bad JSON
+        return _own(request, error.__cause__)
     if error.status_code == 400:
         return problem_response(400, "not_json", "The body is not valid JSON.")
     return problem_response(error.status_code, detail=error.message)

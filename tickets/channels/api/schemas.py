@@ -9,7 +9,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from tickets.channels.api.pages import DEFAULT, MOST
 from tickets.channels.base import Address, Body, Key, Line, PersonName, PriorityWord, TierNumber, Title, clean_line
-from tickets.models import SCOPES, priority_of
 
 StatusWord = Literal["new", "in_review", "escalated", "waiting", "resolved", "closed"]
 StateWord = Literal["submitted", "processing", "triaged", "failed"]
@@ -17,8 +16,6 @@ BandWord = Literal["apply", "suggest", "ask"]
 EngineWord = Literal["local", "model", "rules", "person"]
 PriorityCode = Literal["P1", "P2", "P3", "P4"]
 Words = Annotated[str, BeforeValidator(clean_line)]
-Scope = Literal["read", "write", "approve"]
-assert set(SCOPES) == set(Scope.__args__)  # noqa: S101  # type: ignore[attr-defined]
 
 
 class Given(BaseModel):
@@ -207,13 +204,6 @@ def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _one_priority(given: Any) -> Any:
-    try:
-        return priority_of(given).value
-    except (ValueError, AttributeError):
-        raise ValueError("choose P1, P2, P3 or P4") from None
-
-
 Moment = Annotated[datetime, BeforeValidator(_moment), AfterValidator(_aware)]
 
 
@@ -223,7 +213,7 @@ class Filters(BaseModel):
     status: StatusWord | None = None
     triage_state: StateWord | None = None
     category: Words | None = None
-    priority: Annotated[PriorityCode | None, BeforeValidator(_one_priority)] = None
+    priority: PriorityWord = None
     team: Words | None = None
     source: Words | None = None
     q: Annotated[Words, Field(max_length=200)] | None = None

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from tickets import markdown
@@ -96,12 +96,12 @@ def _as_html(text: str, signature: str, asked: Message | None) -> SafeString:
         parts.append(
             format_html("<p>{}</p><blockquote><p>{}</p></blockquote>", _attribution(asked), _lines(_quote(asked)))
         )
-    body = SafeString("\n").join(parts)
+    body = format_html_join("\n", "{}", ((part,) for part in parts))
     return format_html('<!doctype html><html><head><meta charset="utf-8"></head><body>\n{}\n</body></html>', body)
 
 
 def _lines(text: str) -> SafeString:
-    return SafeString("<br>\n").join(format_html("{}", line) for line in text.splitlines())
+    return format_html_join(SafeString("<br>\n"), "{}", ((line,) for line in text.splitlines()))
 
 
 def _attribution(asked: Message) -> str:

@@ -33,7 +33,7 @@ class EmailBackend(BaseEmailBackend):
         name = f"{timezone.now():%Y%m%dT%H%M%S.%f}-{identity}.eml"
         partial = self.folder / f".{name}.{os.getpid()}"
         with partial.open("xb") as file:
-            file.write(content.as_bytes(linesep="\r\n"))
+            file.write(content.as_bytes())
             file.flush()
             os.fsync(file.fileno())
         partial.rename(self.folder / name)

@@ -32,7 +32,7 @@ class _SecureWitness(_Witness, smtplib.SMTP_SSL):
 
 class EmailBackend(smtp.EmailBackend):
     @property
-    def connection_class(self) -> type[smtplib.SMTP]:  # type: ignore[override]
+    def connection_class(self) -> type[smtplib.SMTP]:
         return _SecureWitness if self.use_ssl else _Witness
 
     @property
