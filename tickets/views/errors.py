@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -14,6 +15,7 @@ PAGES = {
     400: ("That request made no sense", "Nothing was changed. Go back and try once more."),
     403: ("You may not do that", "Nothing was changed. Ask an admin of the desk if you should be able to."),
     404: ("There is nothing here", "The page is gone, or it belongs to a team you do not work for."),
+    413: ("That is too much at once", "Nothing was stored. Shorten the text and send it again."),
     500: (
         "Something broke on our side",
         "What you did may not have been kept. It has been noted with the number below.",
@@ -40,7 +42,7 @@ def problem(request: HttpRequest, status: int, sentence: str = "") -> HttpRespon
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return problem(request, 400)
+    return problem(request, 413 if isinstance(exception, RequestDataTooBig) else 400)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -1,0 +1,153 @@
+"""The customer's side: write to support without signing in, and follow the ticket by a signed link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.core import signing
+from django.db import IntegrityError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.html import linebreaks
+from django.utils.safestring import SafeString, mark_safe
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods
+from pydantic import TypeAdapter, ValidationError
+
+from tickets import markdown
+from tickets.actions import intake
+from tickets.actions.errors import Conflict
+from tickets.channels.base import Body, complaints
+from tickets.channels.form.submission import HONEYPOT, LIMITS, Submission
+from tickets.models import ENDED, Message, Priority, Source, Status, Ticket, Tier
+
+SALT = "portal"
+STATUS_WORDS = {
+    Status.NEW: ("Received", "We have your request and will answer by e-mail."),
+    Status.IN_REVIEW: ("Being worked on", "Somebody is working on your request."),
+    Status.ESCALATED: ("Being worked on", "Your request is with a specialist."),
+    Status.WAITING: ("Waiting for you", "We have answered and wait to hear from you."),
+    Status.RESOLVED: ("Answered", "We have answered. If that did not help, write below and it is open again."),
+    Status.CLOSED: ("Closed", "This request is closed. Write below to open it again."),
+}
+_text = TypeAdapter(Body)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One text of the conversation, as its customer may see it."""
+
+    ours: bool
+    author: str
+    at: datetime
+    html: SafeString
+
+
+def status_address(ticket: Ticket) -> str:
+    """The path of a ticket's status page. Whoever has it may read the conversation and answer."""
+    return reverse("tickets:portal-status", args=[_signed(ticket)])
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def form(request: HttpRequest) -> HttpResponse:
+    if request.method != "POST":
+        return _form_page(request, Submission.blank())
+    submission = Submission.of(request.POST)
+    inbound = submission.inbound()
+    if inbound is None:
+        return _form_page(request, submission, status=422)
+    source, _ = Source.objects.get_or_create(kind="form", defaults={"name": "Support form"})
+    try:
+        receipt = intake.receive(inbound, source=source)
+    except Conflict:  # sent, then gone back to and changed: what it says now is another request
+        changed = inbound.model_copy(update={"idempotency_key": Submission.blank().key})
+        receipt = intake.receive(changed, source=source)
+    return redirect("tickets:portal-thanks", signed=_signed(receipt.ticket))
+
+
+@never_cache
+@require_GET
+def thanks(request: HttpRequest, signed: str) -> HttpResponse:
+    ticket = _ticket(signed)
+    context = {"ticket": ticket, "address": request.build_absolute_uri(status_address(ticket))}
+    return render(request, "portal/thanks.html", context)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def status(request: HttpRequest, signed: str) -> HttpResponse:
+    ticket = _ticket(signed)
+    if request.method != "POST":
+        return _status_page(request, ticket, Submission.blank())
+    reply = Submission.of(request.POST)
+    try:
+        text = _text.validate_python(request.POST.get("text", ""))
+    except ValidationError as error:
+        reply.values["text"], reply.errors["text"] = request.POST.get("text", ""), complaints(error)[""]
+        return _status_page(request, ticket, reply, status=422)
+    identity = f"form:{reply.key}"
+    try:
+        intake.add_customer_message(ticket=ticket, text=text, external_id=identity)
+    except IntegrityError:
+        if not ticket.messages.filter(external_id=identity).exists():
+            raise
+    return redirect(f"{status_address(ticket)}#latest")
+
+
+def _form_page(request: HttpRequest, submission: Submission, *, status: int = 200) -> HttpResponse:
+    context = {
+        "values": submission.values,
+        "errors": submission.errors,
+        "key": submission.key,
+        "limits": LIMITS,
+        "priorities": Priority.choices,
+        "tiers": [(str(value), label) for value, label in Tier.choices],
+        "honeypot": HONEYPOT,
+    }
+    return render(request, "portal/form.html", context, status=status)
+
+
+def _status_page(request: HttpRequest, ticket: Ticket, reply: Submission, *, status: int = 200) -> HttpResponse:
+    word, sentence = STATUS_WORDS[Status(ticket.status)]
+    context: dict[str, Any] = {
+        "ticket": ticket,
+        "word": word,
+        "sentence": sentence,
+        "ended": ticket.status in ENDED,
+        "turns": _turns(ticket),
+        "text": reply.values.get("text", ""),
+        "error": reply.errors.get("text", ""),
+        "key": reply.key,
+    }
+    return render(request, "portal/status.html", context, status=status)
+
+
+def _turns(ticket: Ticket) -> list[Turn]:
+    """What customer and desk said to each other; comments and the machine's words are not for here."""
+    return [
+        Turn(
+            ours=message.kind == Message.Kind.OUTBOUND,
+            author=message.author_label,
+            at=message.created_at,
+            html=markdown.render(message.text)
+            if message.kind == Message.Kind.OUTBOUND
+            else mark_safe(linebreaks(message.text, autoescape=True)),  # noqa: S308  escaped by it
+        )
+        for message in ticket.messages.conversation().select_related("author", "requester")
+    ]
+
+
+def _signed(ticket: Ticket) -> str:
+    return signing.Signer(salt=SALT).sign(ticket.public_id.hex)
+
+
+def _ticket(signed: str) -> Ticket:
+    try:
+        public_id = signing.Signer(salt=SALT).unsign(signed)
+        return Ticket.objects.defer("embedding").get(public_id=public_id)
+    except (signing.BadSignature, Ticket.DoesNotExist) as error:
+        raise Http404 from error
