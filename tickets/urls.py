@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from tickets.views import queue, reply, review, sign_in, steps, ticket, welcome
 
 app_name = "tickets"
-urlpatterns: list[URLPattern] = [
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("tickets.channels.urls")),
     path("sign-in/", sign_in.sign_in, name="sign-in"),
     path("sign-out/", sign_in.sign_out, name="sign-out"),
     path("welcome/", welcome.page, name="welcome"),

@@ -1,0 +1,17 @@
+"""The addresses of the doors, within the namespace of the desk."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver, path
+
+from tickets.channels.api.endpoints import api
+from tickets.views import health, portal
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("api/v1/", api.urls),
+    path("support/", portal.form, name="portal"),
+    path("support/thanks/<str:signed>/", portal.thanks, name="portal-thanks"),
+    path("support/t/<str:signed>/", portal.status, name="portal-status"),
+]
