@@ -10,17 +10,16 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import structlog
-from asgiref.sync import async_to_sync
-from channels.db import database_sync_to_async
+from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
-from django.db import transaction
+from django.db import close_old_connections, connection, transaction
 from django.utils import timezone
 
 from triage import correlation, mask
@@ -30,6 +29,8 @@ from triage.providers import PROVIDERS, Provider
 from triage.providers.base import AskPerson, ProviderError, Reply, Request, Retry, TimedOut
 
 log = structlog.get_logger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 PROVIDER = "anthropic"
 ATTEMPTS = 3
@@ -54,10 +55,10 @@ async def ask(question: Question) -> AskedModel:
         raise NoAnswer("no language model is configured")
     (system, user), restore, counts = mask.mask_all([question.system, question.user], question.names)
     request = Request(settings.TRIAGE_MODEL, system, user, question.max_tokens, question.schema)
-    begun = await database_sync_to_async(_begin)(question, provider.endpoint, request.model, counts)
+    begun = await _in_database(_begin, question, provider.endpoint, request.model, counts)
     outcome = await _attempt(begun, provider, request)
     usable = outcome.reply is not None and outcome.status not in (CallStatus.REFUSED, CallStatus.FAILED)
-    cost = await database_sync_to_async(_complete)(begun, provider.endpoint, outcome)
+    cost = await _in_database(_complete, begun, provider.endpoint, outcome)
     if not usable or outcome.reply is None:
         raise NoAnswer(outcome.sentence)
     put_back = mask.unmask_json if question.schema else mask.unmask
@@ -73,6 +74,21 @@ async def ask(question: Question) -> AskedModel:
 def ask_sync(question: Question) -> AskedModel:
     """The same for code that is not asynchronous."""
     return async_to_sync(ask)(question)
+
+
+async def _in_database(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do it in the thread of the database, on a connection that still lives; within a transaction, on that one."""
+
+    def done() -> T:
+        if connection.in_atomic_block:
+            return work(*args, **kwargs)
+        close_old_connections()
+        try:
+            return work(*args, **kwargs)
+        finally:
+            close_old_connections()
+
+    return await sync_to_async(done)()
 
 
 def close_abandoned(*, older_than: timedelta = timedelta(minutes=5)) -> int:
@@ -159,7 +175,7 @@ async def _attempt(begun: Begun, provider: Provider, request: Request) -> Outcom
             ended = Outcome(
                 CallStatus.FAILED, time.monotonic() - start, retries, None, None, code, "the call was broken off"
             )
-            await database_sync_to_async(_complete)(begun, provider.endpoint, ended)
+            await _in_database(_complete, begun, provider.endpoint, ended)
             raise
         await asyncio.sleep(wait)
         waited += wait

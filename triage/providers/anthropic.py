@@ -88,10 +88,10 @@ class Anthropic:
         client = await _client(self.base_url)
         try:
             return _reply(await client.messages.create(**_arguments(request, ability)))
-        except anthropic.BadRequestError:
+        except anthropic.BadRequestError as problem:
             if ability.structured:
                 raise
-            raise base.Rejected(f"{self.endpoint} does not take the request (HTTP 400)") from None
+            raise self._translated(problem) from None
         except anthropic.AnthropicError as problem:
             raise self._translated(problem) from None
         except (ValueError, TypeError, RecursionError):
