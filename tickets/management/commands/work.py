@@ -115,9 +115,7 @@ class Supervisor:
                 waiting_since.pop(one.name, None)
                 if one.is_complete():
                     queue.beat(one.name)  # idle, and all of it there
-        from tickets import tasks
-
-        tasks.tend()
+        _tend_tickets()
 
     def _end(self) -> None:
         """Both at once: each has its time to finish what it holds, then it is killed."""
@@ -138,6 +136,12 @@ def _cluster_process(name: queue.Cluster) -> cluster.ClusterProcess:
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "work"]
     command += ["--cluster", name, "--supervisor", str(os.getpid())]
     return cluster.ClusterProcess(name, command, workers=settings.Q_CLUSTER["workers"])
+
+
+def _tend_tickets() -> None:
+    from tickets import tasks  # here: what it imports may be broken, and processes are watched all the same
+
+    tasks.tend()
 
 
 def _age(one: cluster.ClusterProcess) -> float:
