@@ -53,7 +53,7 @@ def supervised(var: Path) -> Iterator[psutil.Process]:
         command = [sys.executable, "manage.py", "work"]
         process = psutil.Popen(command, cwd=ROOT, env=environment(var), stdout=log, stderr=log)
     try:
-        wait_for(lambda: len(process.children(recursive=True)) == PROCESSES, 30, "all processes")
+        wait_for(lambda: len(process.children(recursive=True)) == PROCESSES, 60, "all processes")
         yield process
     finally:
         if process.is_running():
@@ -98,7 +98,7 @@ def test_work_goes_on_whichever_process_of_a_cluster_is_killed(var: Path) -> Non
             victim = cluster_of(supervisor, "interactive")[place]
             victim.kill()
             work_goes_on(var, within=30)
-            wait_for(lambda: len(supervisor.children(recursive=True)) == PROCESSES, 30, "all processes again")
+            wait_for(lambda: len(supervisor.children(recursive=True)) == PROCESSES, 60, "all processes again")
 
 
 @pytest.mark.faults
