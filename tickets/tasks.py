@@ -136,6 +136,7 @@ def tend() -> None:
     triage.take_back_expired()
     deliveries.give_up_expired()
     close_settled()
+    calls.close_abandoned()
     due = Ticket.objects.due_for_triage()
     if _deliveries_due() or due.exists():
         ring("interactive")

@@ -25,21 +25,25 @@ def current() -> str:
 
 
 @contextmanager
+def tracing(correlation_id: str = "") -> Iterator[str]:
+    """Give what happens inside one correlation id, in logs and in the ledger of calls. Yields the id."""
+    chosen = correlation_id or current() or str(uuid.uuid4())
+    token = _current.set(chosen)
+    try:
+        with structlog.contextvars.bound_contextvars(correlation_id=chosen):
+            yield chosen
+    finally:
+        _current.reset(token)
+
+
+@contextmanager
 def acting(actor: str, *, correlation_id: str = "") -> Iterator[str]:
     """Do the work inside in the name of `actor` ("user:7", "machine:local", "api:3", "command:reprocess").
 
     History rows written by the database's triggers carry both. Yields the correlation id.
     """
-    chosen = correlation_id or current() or str(uuid.uuid4())
-    token = _current.set(chosen)
-    try:
-        with (
-            structlog.contextvars.bound_contextvars(correlation_id=chosen),
-            pghistory.context(actor=actor, correlation_id=chosen),
-        ):
-            yield chosen
-    finally:
-        _current.reset(token)
+    with tracing(correlation_id) as chosen, pghistory.context(actor=actor, correlation_id=chosen):
+        yield chosen
 
 
 class CorrelationMiddleware:
@@ -51,12 +55,8 @@ class CorrelationMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.headers.get(HEADER, "")
         chosen = given if _acceptable.fullmatch(given) else str(uuid.uuid4())
-        token = _current.set(chosen)
-        try:
-            with structlog.contextvars.bound_contextvars(correlation_id=chosen):
-                response = self.get_response(request)
-        finally:
-            _current.reset(token)
+        with tracing(chosen):
+            response = self.get_response(request)
         response[HEADER] = chosen
         return response
 

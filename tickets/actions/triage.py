@@ -25,7 +25,7 @@ from tickets.context import gather, inquiry_of
 from tickets.live import announce
 from tickets.models import Draft, Example, Lane, SlaPolicy, Status, Suggestion, Team, Ticket, TriageState
 from tickets.models.work import LEASE
-from triage.correlation import acting
+from triage.correlation import acting, tracing
 from triage.embedding import clean, embed
 from triage.pipeline import read
 from triage.pipeline.types import MANUAL_REVIEW, Inquiry, Turn, Verdict
@@ -62,8 +62,9 @@ async def triage_ticket(claimed: Claimed, executor: Executor | None = None) -> N
             return
         ticket, inquiry = loaded
         vector = await loop.run_in_executor(executor, lambda: embed(clean(inquiry.text)))
-        context = await sync_to_async(gather)(inquiry, vector, ticket=ticket)
-        verdict = await read(inquiry, context)
+        with tracing(ticket.correlation_id):
+            context = await sync_to_async(gather)(inquiry, vector, ticket=ticket)
+            verdict = await read(inquiry, context)
         await sync_to_async(_store)(claimed, verdict, vector, int((time.monotonic() - began) * 1000))
     except Exception as error:
         log.exception("triage_broke", ticket=claimed.pk)
