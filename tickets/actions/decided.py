@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Q
 
 from tickets.actions.errors import Invalid
+from tickets.channels.base import clean_text
 from tickets.models import Category, Component, Effort, Sentiment, Severity, Team, Tier, priority_of
 from tickets.models.taxonomy import Label
 from triage.pipeline.types import MAX_TAGS
@@ -18,6 +19,7 @@ CHOICES = {"severity": Severity, "effort": Effort, "sentiment": Sentiment}
 
 def normalise(name: str, given: Any) -> Any:
     """The value to store for field `name`. None and "" empty a field. Raises Invalid naming the field."""
+    given = clean_text(given)
     if name in LABELS:
         return _label(name, given)
     if name == "tags":

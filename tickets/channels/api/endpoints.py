@@ -258,7 +258,7 @@ def similar_tickets(request: HttpRequest, number: int, how_many: Query[HowMany])
     with transaction.atomic(), connection.cursor() as cursor:
         # Without it the index gives its nearest forty, and of these only what this key may see.
         cursor.execute("SET LOCAL hnsw.iterative_scan = strict_order")
-        nearest = tickets_of(key).nearest(ticket.embedding.to_list()).exclude(pk=number)
+        nearest = tickets_of(key).nearest(ticket.embedding).exclude(pk=number)
         found = list(nearest.only("number", "subject")[: how_many.limit])
     return answer(
         {
