@@ -46,9 +46,12 @@
 
   // ── Clicks ──
   document.addEventListener("click", function (event) {
-    var hit = event.target.closest("[data-theme-switch], [data-dismiss], [data-copy], [data-show-keys]");
+    var hit = event.target.closest("[data-theme-switch], [data-dismiss], [data-copy], [data-show-keys], [data-toggle]");
     document.querySelectorAll("details.menu[open]").forEach(function (menu) {
       if (!menu.contains(event.target)) menu.open = false;
+    });
+    document.querySelectorAll("details.why[open]").forEach(function (why) {
+      if (!why.contains(event.target)) why.open = false;
     });
     if (!hit) return;
     if ("themeSwitch" in hit.dataset) switchTheme();
@@ -58,6 +61,11 @@
         .then(function () { toast("Copied."); }, function () { toast("The browser did not allow copying.", "warning"); });
     }
     if ("showKeys" in hit.dataset) showKeys();
+    if (hit.dataset.toggle) {
+      var sheet = document.querySelector(hit.dataset.toggle);
+      sheet.hidden = !sheet.hidden;
+      hit.setAttribute("aria-expanded", String(!sheet.hidden));
+    }
   });
 
   // ── Keys ──
@@ -69,7 +77,7 @@
   var places = { q: "/tickets/", d: "/", c: "/calls/", s: "/summary/" }, before = "";
   document.addEventListener("keydown", function (event) {
     if (event.key === "Escape") {
-      document.querySelectorAll("details.menu[open]").forEach(function (menu) {
+      document.querySelectorAll("details.menu[open], details.why[open]").forEach(function (menu) {
         menu.open = false; menu.querySelector("summary").focus();
       });
     }
@@ -80,15 +88,72 @@
     else if (last === "g" && places[event.key]) { before = ""; location.assign(places[event.key]); }
   });
 
+  // ── The queue and the ticket by key ──
+  function step(by) {
+    var links = Array.from(document.querySelectorAll("#rows .row-link"));
+    if (!links.length) return;
+    var at = links.findIndex(function (link) { return link.closest(".row").contains(document.activeElement); });
+    var next = links[at < 0 ? (by > 0 ? 0 : links.length - 1) : Math.max(0, Math.min(links.length - 1, at + by))];
+    next.focus();
+    next.closest(".row").scrollIntoView({ block: "nearest" });
+  }
+  function press(id) { var button = document.getElementById(id); if (button && !button.disabled) { button.click(); return true; } return false; }
+  document.addEventListener("keydown", function (event) {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.id === "reply-text") { event.preventDefault(); press("approve"); return; }
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || document.querySelector("dialog[open]")) return;
+    if (event.key === "j") step(1);
+    else if (event.key === "k") step(-1);
+    else if (event.key === "a") press("accept-all");
+    else if (event.key === "m") press("show-suggested");
+    else if (event.key === "e") { var editor = document.getElementById("reply-text"); if (editor) { editor.focus(); event.preventDefault(); } }
+  });
+
+  // ── Selects that apply at once ──
+  document.addEventListener("change", function (event) {
+    if ("submit" in event.target.dataset) event.target.form.requestSubmit();
+  });
+  document.addEventListener("submit", function (event) {
+    if (event.target.id !== "filters") return;
+    event.target.querySelectorAll("select").forEach(function (select) { if (!select.value) select.disabled = true; });
+  });
+
+  // ── The reply: a saved text is the new starting point; leaving with an unsaved one asks ──
+  document.addEventListener("htmx:afterRequest", function (event) {
+    var editor = event.detail.elt;
+    if (editor.id === "reply-text" && event.detail.successful) editor.defaultValue = event.detail.requestConfig.parameters.text || editor.value;
+  });
+  document.addEventListener("htmx:beforeRequest", function (event) {
+    if (event.detail.elt.id === "reply-text") { var place = document.getElementById("draft-saved"); if (place) place.textContent = "Saving"; }
+  });
+  window.addEventListener("beforeunload", function (event) {
+    var editor = document.getElementById("reply-text");
+    if (editor && editor.value.trim() && editor.value !== editor.defaultValue && !window.desk.sending) event.preventDefault();
+  });
+  document.addEventListener("submit", function () { window.desk.sending = true; });
+  document.addEventListener("htmx:afterRequest", function () { window.desk.sending = false; });
+
+  // ── What was open stays open when its piece comes anew ──
+  document.addEventListener("htmx:oobBeforeSwap", function (event) {
+    var old = event.detail.target, fresh = event.detail.fragment;
+    if (!old || !fresh) return;
+    old.querySelectorAll("details[open][id]").forEach(function (open) {
+      var same = fresh.querySelector("#" + open.id);
+      if (same && open.contains(document.activeElement) || same && !open.classList.contains("menu")) same.open = true;
+    });
+  });
+  document.addEventListener("htmx:oobAfterSwap", function (event) {
+    if (event.detail.target && event.detail.target.id === "toasts") event.detail.target.querySelectorAll(".toast").forEach(fade);
+  });
+
   // ── Times: relative, the exact one on hover ──
-  function ago(seconds) {
+  function ago(seconds, word) {
     var future = seconds < 0, s = Math.abs(seconds);
     var text = s < 60 ? (future ? "1m" : "now") : s < 3600 ? Math.floor(s / 60) + "m" : s < 86400 ? Math.floor(s / 3600) + "h" : Math.floor(s / 86400) + "d";
-    return text;
+    return word && text !== "now" ? text + " " + word : text;
   }
   function refreshTimes() {
     document.querySelectorAll("time[data-age]").forEach(function (time) {
-      time.textContent = ago((Date.now() - Date.parse(time.dateTime)) / 1000);
+      time.textContent = ago((Date.now() - Date.parse(time.dateTime)) / 1000, time.dataset.age);
     });
   }
   setInterval(refreshTimes, 30000);

@@ -6,15 +6,18 @@ every desk that may see it: a row holds nothing personal. Whoever was away asks 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
+from asgiref.sync import sync_to_async
+from django.db.models import Count
 from django.template.loader import get_template
 
-from tickets.models import Agent, Team, Ticket
+from tickets.models import ENDED, OPEN, Agent, Status, Team, Ticket
 from tickets.models.ticket import TicketQuerySet
 from triage.models import User
 from triage.notify import publish
@@ -62,6 +65,17 @@ def audience_of(user: User) -> Audience | None:
     return Audience(frozenset({SOME_TEAMS, group_of(None), *map(group_of, teams)}))
 
 
+def counts_of(tickets: TicketQuerySet) -> dict[str, int]:
+    """How many tickets each tab of the queue holds; "" is all that is open, "found" everything. One query."""
+    rows = tickets.order_by().values_list("status").annotate(count=Count("pk"))
+    by_status = {status: int(count) for status, count in rows}
+    counts = {status.value: by_status.get(status, 0) for status in OPEN}
+    counts[Status.RESOLVED.value] = sum(by_status.get(status, 0) for status in ENDED)
+    counts[""] = sum(by_status.get(status, 0) for status in OPEN)
+    counts["found"] = sum(by_status.values())
+    return counts
+
+
 @dataclass(frozen=True, slots=True)
 class RenderedRow:
     """A row as it is shown, and the group that may see it."""
@@ -86,3 +100,114 @@ def changes_since(visible: TicketQuerySet, milliseconds: int) -> TicketQuerySet:
     """The rows that changed since a moment, newest first, with an overlap for late commits."""
     since = datetime.fromtimestamp(min(milliseconds, 2**41) / 1000, UTC) - OVERLAP
     return visible.for_rows().filter(updated_at__gte=since).order_by("-updated_at")[:MOST_CHANGES]
+
+
+def may_see(user: User, number: int) -> bool:
+    return Ticket.objects.visible_to(user).filter(pk=number).exists()
+
+
+class Changes:
+    """What one desk has heard of and not been sent yet. The same event comes once for each group it belongs to."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[int, int] = {}
+        self.created = False
+        self.sent_at = 0.0
+        self._told: dict[int, int] = {}
+
+    def add(self, number: int, event: dict[str, Any]) -> None:
+        self.waiting[number] = max(int(event["seq"]), self.waiting.get(number, 0))
+        self.created = self.created or event["kind"] == "created"
+
+    def take(self) -> tuple[dict[int, int], bool]:
+        taken, created = self.waiting, self.created
+        self.waiting, self.created = {}, False
+        return taken, created
+
+    def is_news(self, number: int, event: dict[str, Any]) -> bool:
+        """Whether this event of a ticket is heard for the first time."""
+        if self._told.get(number) == event["seq"]:
+            return False
+        self._told = {number: event["seq"]}
+        return True
+
+
+class Shown:
+    """What this process has rendered last: the first desk that needs a row renders it, the others take it."""
+
+    KEPT = 500
+
+    def __init__(self) -> None:
+        self._rows: dict[int, tuple[int, RenderedRow]] = {}
+        self._counts: dict[Audience, tuple[int, dict[str, int]]] = {}
+        self._lock: asyncio.Lock | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def _locked(self) -> asyncio.Lock:
+        loop = asyncio.get_running_loop()
+        if self._lock is None or self._loop is not loop:
+            self._loop, self._lock = loop, asyncio.Lock()
+            self._rows.clear()
+            self._counts.clear()
+        return self._lock
+
+    async def rows(self, wanted: dict[int, int]) -> dict[int, RenderedRow]:
+        """The rows of {number: seq}, each at least as new as its seq."""
+        async with self._locked():
+            missing = [number for number, seq in wanted.items() if self._rows.get(number, (0, None))[0] < seq]
+            if missing:
+                found = await sync_to_async(_render_numbers)(missing)
+                for number in missing:
+                    self._rows.pop(number, None)
+                self._rows.update({number: (wanted[number], row) for number, row in found.items()})
+                for number in list(self._rows)[: -self.KEPT]:
+                    del self._rows[number]
+            return {number: self._rows[number][1] for number in wanted if number in self._rows}
+
+    async def counts(self, audience: Audience, user: User, seq: int) -> dict[str, int]:
+        """How many tickets each tab holds for an audience, at least as new as `seq`."""
+        async with self._locked():
+            known = self._counts.get(audience)
+            if known is None or known[0] < seq:
+                known = (seq, await sync_to_async(_counts_for)(user))
+                self._counts[audience] = known
+            return known[1]
+
+
+SHOWN = Shown()
+
+
+def _render_numbers(numbers: list[int]) -> dict[int, RenderedRow]:
+    return render_rows(Ticket.objects.for_rows().filter(pk__in=numbers))
+
+
+def _counts_for(user: User) -> dict[str, int]:
+    return counts_of(Ticket.objects.visible_to(user))
+
+
+class Presence:
+    """How many desks are connected, over all web processes: each tells the others its own number."""
+
+    TELL_EVERY = 20.0  # seconds
+    FORGET_AFTER = 50.0
+
+    def __init__(self, process: str) -> None:
+        self.process = process
+        self.here = 0
+        self._known: dict[str, tuple[int, float]] = {}
+
+    def note(self, process: str, count: int) -> None:
+        self._known[process] = (count, time.monotonic())
+
+    def due(self) -> bool:
+        known = self._known.get(self.process)
+        return known is None or time.monotonic() - known[1] > self.TELL_EVERY
+
+    def total(self) -> int:
+        now = time.monotonic()
+        others = (
+            count
+            for process, (count, heard) in self._known.items()
+            if process != self.process and now - heard < self.FORGET_AFTER
+        )
+        return self.here + sum(others)

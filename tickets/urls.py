@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
+from tickets.consumers import DeskConsumer
 from tickets.views import queue, reply, review, sign_in, steps, ticket, welcome
 
 app_name = "tickets"
@@ -24,4 +25,4 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tickets/<int:number>/reading/", steps.reading, name="reading"),
     path("tickets/<int:number>/assignment/", steps.assignee, name="assignment"),
 ]
-websocket_urlpatterns: list[URLPattern] = []
+websocket_urlpatterns: list[URLPattern] = [path("ws/desk/", DeskConsumer.as_asgi())]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlencode
 
-from django.db.models import Count
 from django.http import QueryDict
 
-from tickets.models import ENDED, OPEN, Priority, Status
+from tickets.live import counts_of
+from tickets.models import ENDED, Priority, Status
 from tickets.models.ticket import TicketQuerySet
 from triage.models import User
 
@@ -126,17 +126,6 @@ class Filters:
             Tab(key, word, self.address(status=key), key == self.status, counts[everything if key == "" else key])
             for key, word in TABS
         ]
-
-
-def counts_of(tickets: TicketQuerySet) -> dict[str, int]:
-    """How many tickets each tab holds; "" is all that is open, "found" everything. One query."""
-    rows = tickets.order_by().values_list("status").annotate(count=Count("pk"))
-    by_status = {status: int(count) for status, count in rows}
-    counts = {key: by_status.get(key, 0) for key, _ in TABS if key}
-    counts["resolved"] = sum(by_status.get(status, 0) for status in ENDED)
-    counts[""] = sum(by_status.get(status, 0) for status in OPEN)
-    counts["found"] = sum(by_status.values())
-    return counts
 
 
 def status_word(status: str) -> str:

@@ -9,9 +9,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from tickets.live import changes_since, rows_html
+from tickets.live import changes_since, counts_of, rows_html
 from tickets.models import Category, Priority, Source, Team, Ticket
-from tickets.views.filters import FIELDS, NEEDS, Filters, counts_of
+from tickets.views.filters import FIELDS, NEEDS, Filters
 from tickets.views.frame import person
 from triage.models import User
 

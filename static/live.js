@@ -1,0 +1,219 @@
+// Live updates: one socket a page. The server pushes rows and counts; after every gap the page asks what it missed.
+// A frozen server is noticed by its missing heartbeat; without a socket the page asks every 15 seconds.
+(function () {
+  "use strict";
+  var BEAT_LOST = 25000, POLL = 15000, SLOWEST = 30000, MOST_ROWS = 150;
+  var address = document.body.dataset.live;
+  if (!address) return;
+
+  var socket = null, heard = 0, attempts = 0, timer = null, leaving = false;
+  var queue = document.querySelector("[data-queue]"), ticket = document.getElementById("ticket");
+  var waiting = [];  // new rows that have not been let in yet: [number, html], newest first
+
+  // ── What the person sees of it ──
+  var words = { live: "Live", reconnecting: "Reconnecting", polling: "Checking every 15 s", offline: "Offline" };
+  function show(state) {
+    var place = document.getElementById("connection");
+    if (!place || place.dataset.state === state) return;
+    place.dataset.state = state;
+    document.getElementById("connection-word").textContent = words[state];
+    if (state !== "live") desks(0);
+  }
+  function desks(count) {
+    document.getElementById("connection-desks").textContent = count > 0 ? "· " + count + (count === 1 ? " desk" : " desks") : "";
+  }
+  function text(id, value) {
+    var place = document.getElementById(id);
+    if (place && value !== undefined) place.textContent = Number(value).toLocaleString("en-GB");
+  }
+
+  // ── Socket ──
+  function connect() {
+    clearTimeout(timer);
+    drop();
+    var url = (location.protocol === "https:" ? "wss://" : "ws://") + location.host + address;
+    if (ticket) url += "?ticket=" + ticket.dataset.ticket;
+    var mine = socket = new WebSocket(url);
+    heard = Date.now();
+    mine.onopen = function () { attempts = 0; heard = Date.now(); show("live"); catchUp(); };
+    mine.onmessage = function (event) { heard = Date.now(); receive(JSON.parse(event.data)); };
+    mine.onclose = function () { if (mine === socket) retry(); };
+  }
+  function drop() {
+    if (!socket) return;
+    var old = socket;
+    socket = null;
+    old.onopen = old.onmessage = old.onclose = null;
+    old.close();
+  }
+  function retry() {
+    drop();
+    if (leaving) return;
+    if (document.getElementById("connection").dataset.state !== "polling") show(navigator.onLine ? "reconnecting" : "offline");
+    var delay = Math.min(SLOWEST, 500 * Math.pow(2, attempts++)) * (0.5 + Math.random() / 2);
+    clearTimeout(timer);
+    timer = setTimeout(connect, delay);
+  }
+  function isLive() { return socket && socket.readyState === WebSocket.OPEN; }
+  setInterval(function () { if (socket && Date.now() - heard > BEAT_LOST) retry(); }, 5000);
+  setInterval(function () { if (!isLive() && !document.hidden) catchUp(); }, POLL);
+  document.addEventListener("visibilitychange", function () {
+    if (document.hidden) return;
+    if (isLive()) catchUp(); else { attempts = 0; connect(); }
+  });
+  window.addEventListener("online", function () { attempts = 0; connect(); });
+  window.addEventListener("offline", function () { show("offline"); });
+  window.addEventListener("pagehide", function () { leaving = true; drop(); });
+  window.addEventListener("pageshow", function (event) { if (event.persisted) { leaving = false; connect(); } });
+
+  function receive(message) {
+    if (message.type === "beat") { desks(message.desks); return; }
+    if (message.type === "catch-up") { soon(); return; }
+    if (message.type === "ticket") { refreshTicket(); return; }
+    if (message.type !== "tickets") return;
+    text("rail-count", message.open);
+    if (!queue) return;
+    Object.keys(message.rows).forEach(function (number) { change(number, message.rows[number]); });
+    message.gone.forEach(leave);
+    if (queue.dataset.filtered) soon(); else { counts(message.counts); if (message.created) soon(); }
+  }
+
+  // ── Catching up: by GET, at once, then at most once a second ──
+  var asked = 0, pending = null, asking = false;
+  function soon() {
+    if (pending) return;
+    pending = setTimeout(function () { pending = null; catchUp(); }, Math.max(20 + Math.random() * 80, asked + 1000 - Date.now()));
+  }
+  function catchUp() {
+    if (ticket) { refreshTicket(); probe(); return; }
+    if (!queue) { probe(); return; }
+    if (asking) { soon(); return; }
+    asking = true; asked = Date.now();
+    var url = queue.dataset.changes + "&since=" + queue.dataset.now + "&newest=" + newest();
+    ask(url).then(function (answer) {
+      queue.dataset.now = answer.now;
+      Object.keys(answer.rows).forEach(function (number) { change(number, answer.rows[number]); });
+      text("rail-count", answer.open);
+      counts(answer.counts);
+      answer.fresh.forEach(function (pair) {
+        if (!document.getElementById("ticket-" + pair[0]) && !waiting.some(function (held) { return held[0] === pair[0]; })) waiting.push(pair);
+      });
+      waiting.sort(function (a, b) { return b[0] - a[0]; });
+      letIn();
+    }).catch(function () {}).then(function () { asking = false; });
+  }
+  function probe() { if (!isLive()) ask("/tickets/changes/?since=" + Date.now()).catch(function () {}); }
+  function ask(url) {
+    return fetch(url, { headers: { Accept: "application/json" }, credentials: "same-origin" }).then(function (response) {
+      if (response.redirected) { location.reload(); throw new Error("signed out"); }
+      if (!response.ok) throw new Error(response.status);
+      if (!isLive()) show("polling");
+      return response.json();
+    }).catch(function (error) { if (!isLive()) show("offline"); throw error; });
+  }
+
+  // ── The queue ──
+  function newest() {
+    var number = waiting.length ? waiting[0][0] : 0;
+    document.querySelectorAll("#rows [data-number]").forEach(function (row) { number = Math.max(number, Number(row.dataset.number)); });
+    return number;
+  }
+  function made(html) {
+    var box = document.createElement("template");
+    box.innerHTML = html.trim();
+    return box.content.firstElementChild;
+  }
+  function change(number, html) {
+    waiting.forEach(function (held) { if (held[0] === Number(number)) held[1] = html; });
+    var old = document.getElementById("ticket-" + number);
+    if (!old || !old.closest("#rows")) return;
+    var fresh = made(html);
+    if (Number(fresh.dataset.stamp) < Number(old.dataset.stamp)) return;  // an older picture arrived late
+    if (fresh.outerHTML === old.dataset.shown || fresh.dataset.stamp === old.dataset.stamp) return;
+    var focused = old.contains(document.activeElement) && document.activeElement.id;
+    old.replaceWith(fresh);
+    htmx.process(fresh);
+    fresh.classList.add("row-changed");
+    if (focused && document.getElementById(focused)) document.getElementById(focused).focus({ preventScroll: true });
+  }
+  function leave(number) {
+    var row = document.getElementById("ticket-" + number);
+    if (row && row.closest("#rows")) row.remove();
+    waiting = waiting.filter(function (held) { return held[0] !== number; });
+    news();
+  }
+  function counts(found) {
+    if (!found) return;
+    var search = new URLSearchParams(queue.dataset.changes.split("?")[1]).get("q");
+    document.querySelectorAll(".tab .count").forEach(function (place) {
+      var key = place.id.replace("count-", "");
+      text(place.id, key === "all" ? found[search ? "found" : ""] : found[key]);
+    });
+  }
+  function letIn(asked) {
+    var idle = window.scrollY < 60 && !(document.activeElement && window.desk.typing(document.activeElement)) && !document.hidden;
+    if (queue.dataset.paged || (!idle && !asked)) { news(); return; }
+    var head = document.querySelector("#rows .row-head"), empty = document.getElementById("queue-empty");
+    if (waiting.length && empty) empty.remove();
+    waiting.slice().reverse().forEach(function (pair) {
+      var row = made(pair[1]);
+      row.classList.add("row-fresh");
+      head.after(row);
+      htmx.process(row);
+    });
+    waiting = [];
+    var rows = document.querySelectorAll("#rows [data-number]");
+    for (var i = MOST_ROWS; i < rows.length; i++) rows[i].remove();
+    news();
+  }
+  function news() {
+    var place = document.getElementById("news");
+    place.hidden = waiting.length === 0;
+    document.getElementById("news-words").textContent = waiting.length + " new";
+  }
+  if (queue) {
+    document.getElementById("news-open").addEventListener("click", function () {
+      if (queue.dataset.paged) { location.assign(location.pathname + "?" + queue.dataset.changes.split("?")[1]); return; }
+      window.scrollTo(0, 0);
+      letIn(true);
+    });
+    document.addEventListener("scroll", function () { if (waiting.length && window.scrollY < 60) letIn(); }, { passive: true });
+    document.addEventListener("focusout", function () { if (waiting.length) setTimeout(letIn, 0); });
+  }
+
+  // ── A ticket: its pieces come anew, never the text that somebody types ──
+  var refreshing = null;
+  function editing() {
+    var active = document.activeElement;
+    return active && active.closest("#proposal, #facts, #ticket-head") && window.desk.typing(active);
+  }
+  function refreshTicket() {
+    if (!ticket || refreshing) return;
+    refreshing = setTimeout(function () {
+      refreshing = null;
+      if (document.querySelector("#ticket .htmx-request")) { refreshTicket(); return; }
+      if (editing()) { document.addEventListener("focusout", function () { setTimeout(refreshTicket, 200); }, { once: true }); return; }
+      var editor = document.getElementById("reply-text");
+      var untouched = !editor || (editor.value === editor.defaultValue && document.activeElement !== editor);
+      htmx.ajax("GET", ticket.dataset.pieces + (untouched ? "?editor=1" : ""), { source: "#ticket", target: "#ticket-notice", swap: "none" }).then(overtaken, function () {});
+    }, 120);
+  }
+  // What a person does goes first: pieces that arrive during their request would take its place away under it.
+  document.addEventListener("htmx:beforeRequest", function (event) {
+    if (!ticket || event.detail.elt === ticket || !ticket.classList.contains("htmx-request")) return;
+    htmx.trigger(ticket, "htmx:abort");
+    refreshTicket();
+  });
+  function overtaken() {
+    var state = document.getElementById("reply-state"), version = document.getElementById("draft-version");
+    var place = document.getElementById("reply-notice");
+    if (!state || !version || !place || state.dataset.version === version.value || document.getElementById("overtaken")) return;
+    if (Number(state.dataset.version) < Number(version.value)) return;
+    var box = document.createElement("div");
+    box.className = "notice notice-warn"; box.id = "overtaken";
+    box.textContent = "The draft was changed by somebody else meanwhile. What you typed is kept here; reload to see theirs.";
+    place.replaceChildren(box);
+  }
+
+  connect();
+})();

@@ -1,0 +1,141 @@
+"""One socket a page of the desk: rows and counts as they change, and a heartbeat."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from typing import Any
+from urllib.parse import parse_qs
+
+from asgiref.sync import sync_to_async
+from channels.generic.websocket import AsyncJsonWebsocketConsumer
+
+from tickets.live import SHOWN, Audience, Changes, Presence, audience_of, may_see
+from triage.models import User
+
+BEAT = 10.0  # seconds; the browser gives up after 25 without a word
+GATHER = 0.05  # seconds: what commits together is sent together
+APART = 0.3  # seconds between two messages to one desk
+MOST_PUSHED = 40  # tickets in one message; beyond, the desk asks for what changed
+EVERYBODY = "desk-presence"
+SIGNED_OUT = 4401
+PROCESS = uuid.uuid4().hex
+presence = Presence(PROCESS)
+
+
+class DeskConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
+    """Refuses whoever is not staff; joins the groups of the person's teams, and of the ticket that is open."""
+
+    async def connect(self) -> None:
+        self.beating: asyncio.Task[None] | None = None
+        self.flushing: asyncio.Task[None] | None = None
+        self.changes = Changes()
+        self.joined: set[str] = set()
+        self.user = self.scope.get("user")
+        self.audience = await self._audience()
+        if self.audience is None:
+            await self.close(code=SIGNED_OUT)
+            return
+        self.ticket = await self._ticket()
+        groups = {*self.audience.groups, EVERYBODY} | ({f"ticket-{self.ticket}"} if self.ticket else set())
+        for group in groups:
+            await self.channel_layer.group_add(group, self.channel_name)
+            self.joined.add(group)
+        await self.accept()
+        presence.here += 1
+        await self._tell_presence()
+        await self.send_json({"type": "beat", "desks": presence.total()})
+        self.beating = asyncio.create_task(self._beat())
+
+    async def disconnect(self, code: int) -> None:
+        for task in (self.beating, self.flushing):
+            if task is not None:
+                task.cancel()
+        for group in self.joined:
+            await self.channel_layer.group_discard(group, self.channel_name)
+        if self.beating is not None:
+            presence.here -= 1
+            with contextlib.suppress(Exception):  # the socket is gone whether or not the others can be told
+                await self._tell_presence()
+
+    async def receive_json(self, content: Any, **kwargs: Any) -> None:
+        """A desk only listens; what a browser sends is ignored."""
+
+    # Messages of the channel layer
+
+    async def ticket_changed(self, event: dict[str, Any]) -> None:
+        number = int(event["number"])
+        if number == self.ticket and self.changes.is_news(number, event):
+            await self.send_json({"type": "ticket", "number": number, "kind": event["kind"]})
+        self.changes.add(number, event)
+        if self.flushing is None or self.flushing.done():
+            self.flushing = asyncio.create_task(self._flush())
+
+    async def desk_presence(self, event: dict[str, Any]) -> None:
+        presence.note(event["process"], event["count"])
+        await self.send_json({"type": "beat", "desks": presence.total()})
+
+    # Inside
+
+    async def _flush(self) -> None:
+        await asyncio.sleep(max(GATHER, self.changes.sent_at + APART - time.monotonic()))
+        taken, created = self.changes.take()
+        if len(taken) > MOST_PUSHED:
+            await self.send_json({"type": "catch-up"})
+        elif self.audience is not None:
+            rows = await SHOWN.rows(taken)
+            counts = await SHOWN.counts(self.audience, self.user, max(taken.values()))
+            await self.send_json(
+                {
+                    "type": "tickets",
+                    "rows": {number: row.html for number, row in rows.items() if self.audience.may_see(row.group)},
+                    "gone": [number for number in taken if not self._sees(rows.get(number), self.audience)],
+                    "created": created,
+                    "counts": counts,
+                    "open": counts[""],
+                }
+            )
+        self.changes.sent_at = time.monotonic()
+        if self.changes.waiting:
+            self.flushing = asyncio.create_task(self._flush())
+
+    @staticmethod
+    def _sees(row: Any, audience: Audience) -> bool:
+        return row is not None and audience.may_see(row.group)
+
+    async def _beat(self) -> None:
+        """Say that the server is alive; let go who has been signed out or moved to other teams meanwhile."""
+        rounds = 0
+        while True:
+            await asyncio.sleep(BEAT)
+            rounds += 1
+            if rounds % 3 == 0 and await self._audience() != self.audience:
+                await self.close(code=SIGNED_OUT)
+                return
+            if presence.due():
+                await self._tell_presence()
+            await self.send_json({"type": "beat", "desks": presence.total()})
+
+    async def _tell_presence(self) -> None:
+        presence.note(PROCESS, presence.here)
+        message = {"type": "desk.presence", "process": PROCESS, "count": presence.here}
+        await self.channel_layer.group_send(EVERYBODY, message)
+
+    async def _audience(self) -> Audience | None:
+        if self.user is None or not self.user.is_authenticated:
+            return None
+        return await sync_to_async(_audience_of_pk)(self.user.pk)
+
+    async def _ticket(self) -> int | None:
+        """The number of the ticket whose page this is, if the person may see it."""
+        asked = parse_qs(self.scope.get("query_string", b"").decode("latin-1")).get("ticket", [""])[0]
+        if not (asked.isascii() and asked.isdigit() and len(asked) < 18):
+            return None
+        return int(asked) if await sync_to_async(may_see)(self.user, int(asked)) else None
+
+
+def _audience_of_pk(pk: int) -> Audience | None:
+    user = User.objects.filter(pk=pk).first()
+    return audience_of(user) if user else None
