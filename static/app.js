@@ -29,6 +29,8 @@
     fade(box);
   }
   function fade(box) {
+    var all = document.querySelectorAll("#toasts .toast:not(.toast-error)");
+    for (var i = 0; i < all.length - 2; i++) all[i].remove(); // two are read, five are a wall
     if (box.classList.contains("toast-error")) return; // an error stays until it is read
     setTimeout(function () { if (!box.matches(":hover, :focus-within")) box.remove(); }, 7000);
   }

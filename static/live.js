@@ -144,10 +144,9 @@
   }
   function counts(found) {
     if (!found) return;
-    var search = new URLSearchParams(queue.dataset.changes.split("?")[1]).get("q");
     document.querySelectorAll(".tab .count").forEach(function (place) {
       var key = place.id.replace("count-", "");
-      text(place.id, key === "all" ? found[search ? "found" : ""] : found[key]);
+      text(place.id, key === "all" ? found[queue.dataset.all] : found[key]);
     });
   }
   function letIn(asked) {
@@ -191,19 +190,26 @@
     if (!ticket || refreshing) return;
     refreshing = setTimeout(function () {
       refreshing = null;
-      if (document.querySelector("#ticket .htmx-request")) { refreshTicket(); return; }
+      if (busy()) { refreshTicket(); return; }
       if (editing()) { document.addEventListener("focusout", function () { setTimeout(refreshTicket, 200); }, { once: true }); return; }
-      var editor = document.getElementById("reply-text");
-      var untouched = !editor || (editor.value === editor.defaultValue && document.activeElement !== editor);
-      htmx.ajax("GET", ticket.dataset.pieces + (untouched ? "?editor=1" : ""), { source: "#ticket", target: "#ticket-notice", swap: "none" }).then(overtaken, function () {});
+      htmx.ajax("GET", ticket.dataset.pieces + (touched() ? "" : "?editor=1"), { source: "#ticket", target: "#ticket-notice", swap: "none" }).then(overtaken, function () {});
     }, 120);
   }
-  // What a person does goes first: pieces that arrive during their request would take its place away under it.
-  document.addEventListener("htmx:beforeRequest", function (event) {
-    if (!ticket || event.detail.elt === ticket || !ticket.classList.contains("htmx-request")) return;
-    htmx.trigger(ticket, "htmx:abort");
-    refreshTicket();
+  // What a person does goes first: pieces that arrive during their request would take its place away under it, and
+  // an editor that somebody has begun to type in since the pieces were asked for stays.
+  var quiet = false;
+  document.addEventListener("htmx:beforeSwap", function (event) {
+    quiet = ticket !== null && event.detail.requestConfig.elt === ticket;
+    if (quiet && busy()) { event.detail.shouldSwap = false; refreshTicket(); }
   });
+  document.addEventListener("htmx:oobBeforeSwap", function (event) {
+    if (quiet && event.detail.target.id === "reply" && touched()) event.detail.shouldSwap = false;
+  });
+  function busy() { return document.querySelector("#ticket .htmx-request"); }
+  function touched() {
+    var editor = document.getElementById("reply-text");
+    return editor && (editor.value !== editor.defaultValue || document.activeElement === editor);
+  }
   function overtaken() {
     var state = document.getElementById("reply-state"), version = document.getElementById("draft-version");
     var place = document.getElementById("reply-notice");
