@@ -55,6 +55,7 @@ async def ask(question: Question) -> AskedModel:
         raise NoAnswer("no language model is configured")
     (system, user), restore, counts = mask.mask_all([question.system, question.user], question.names)
     request = Request(settings.TRIAGE_MODEL, system, user, question.max_tokens, question.schema)
+    await provider.prepare()
     begun = await _in_database(_begin, question, provider.endpoint, request.model, counts)
     outcome = await _attempt(begun, provider, request)
     usable = outcome.reply is not None and outcome.status not in (CallStatus.REFUSED, CallStatus.FAILED)

@@ -377,7 +377,7 @@ def test_a_call_that_is_cancelled_is_closed_as_interrupted(server: FakeMessagesA
 
 
 def test_many_calls_at_once_share_one_loop_and_each_has_its_row(server: FakeMessagesAPI) -> None:
-    server.latency = 0.2
+    server.latency = 1.5
 
     async def crowd() -> None:
         await asyncio.gather(*(calls.ask(question(f"invoice {number}")) for number in range(20)))

@@ -50,6 +50,13 @@ class Ability:
 
 
 _abilities: dict[tuple[str, str], Ability] = {}
+_imported: list[str] = []
+
+
+def _import() -> None:
+    import anthropic
+
+    _imported.append(anthropic.__version__)
 
 
 class Anthropic:
@@ -62,6 +69,11 @@ class Anthropic:
 
     def configured(self) -> bool:
         return bool(settings.ANTHROPIC_API_KEY or settings.ANTHROPIC_BASE_URL)
+
+    async def prepare(self) -> None:
+        """The first import takes a second or more, and would stop the event loop for as long."""
+        if not _imported:
+            await asyncio.to_thread(_import)
 
     async def answer(self, request: Request) -> Reply:
         """Ask as this server can be asked; where it refuses the newer API, once more without, and remember."""

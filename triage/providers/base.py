@@ -140,5 +140,8 @@ class Provider(Protocol):
     def configured(self) -> bool:
         """Whether the environment says enough to ask."""
 
+    async def prepare(self) -> None:
+        """What the first request needs and takes long, so that no request is late for it."""
+
     async def answer(self, request: Request) -> Reply:
         """One attempt, as long as the caller lets it take. Raises a ProviderError, and nothing else of its own."""
