@@ -120,7 +120,7 @@ def test_it_leaves_a_server_alone_that_has_no_connection_to_spare(directory: Pat
         with ExitStack() as held:
             for _ in range(12):
                 held.enter_context(closing(psycopg.connect(**parameters)))
-            assert server._answer(server.locate(directory)) is server.Answer.YES
+            assert server._answer(place.locate(directory)) is server.Answer.YES
     finally:
         run(directory, "ALTER SYSTEM RESET ALL")
         server.stop(directory)
@@ -141,7 +141,7 @@ def test_processes_that_start_it_at_once_get_the_same_server(open_folder: Path) 
 
 
 def test_a_killed_initdb_leaves_nothing_in_the_way(open_folder: Path) -> None:
-    half = server.locate(open_folder)
+    half = place.locate(open_folder)
     half.prepare()
     (half.root / "data.partial" / "base").mkdir(parents=True)
     assert scalar(open_folder, "SELECT 1") == 1
@@ -164,7 +164,7 @@ def test_a_path_too_long_for_a_socket_gets_a_short_one(open_folder: Path) -> Non
 def test_a_short_socket_folder_that_is_a_link_is_refused(open_folder: Path) -> None:
     deep = open_folder / ("a-rather-long-name" * 5)
     deep.mkdir()
-    socket = server.locate(deep).socket
+    socket = place.locate(deep).socket
     socket.symlink_to(open_folder)
     try:
         with pytest.raises(DatabaseServerError, match="is not a folder that belongs to"):
@@ -204,7 +204,7 @@ def test_a_pool_replaces_all_lost_connections_at_once(directory: Path) -> None:
     try:
         own.pool.open(wait=True)
         os.kill(postmaster(directory), signal.SIGKILL)
-        while server._processes(server.locate(directory)):
+        while server._processes(place.locate(directory)):
             time.sleep(0.01)
         connection = own.get_new_connection(own.get_connection_params())
         assert connection.execute("SELECT 1").fetchone() == (1,)
@@ -277,7 +277,7 @@ if os.geteuid() == 0:
         var.mkdir()
         try:
             assert scalar(var, "SELECT 1") == 1
-            assert server.locate(var).binaries.is_relative_to(place.SHARED_ROOT)
+            assert place.locate(var).binaries.is_relative_to(place.SHARED_ROOT)
             assert server.location(var) == var / "postgres"
         finally:
             server.stop(var)

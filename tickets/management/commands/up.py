@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import io
+import logging
 import os
 import secrets
 import signal
@@ -11,7 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -47,6 +49,8 @@ class Command(BaseCommand):
             )
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _interrupt)
+        _log_to_file()
+        Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # whitenoise warns of a missing folder
         desk = Desk(say=self._say)
         try:
             desk.prepare()
@@ -87,7 +91,7 @@ class Desk:
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             self.say("Bringing the database up to date.")
             call_command("migrate", verbosity=0, interactive=False)
-        self._start("web", [sys.executable, "-m", "daphne", "-b", self.bind, "-p", str(self.port), _APPLICATION])
+        self._start("web", [*_DAPHNE, "-b", self.bind, "-p", str(self.port), _APPLICATION])
         self._seed()
         self.password = _admin_password()
         self._start("worker", [sys.executable, str(settings.BASE_DIR / "manage.py"), "work"])
@@ -155,6 +159,7 @@ class Desk:
             time.sleep(0.1)
 
 
+_DAPHNE = [sys.executable, "-m", "daphne", "-v", "0"]  # no access log of its own: requests are logged as JSON
 _APPLICATION = "triage.asgi:application"
 
 
@@ -197,6 +202,14 @@ class Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+def _log_to_file() -> None:
+    """The terminal is for sentences; what libraries log on the way goes where the other logs are."""
+    stream = io.TextIOWrapper(_open_log(Path(settings.VAR) / "log" / "up.log"), line_buffering=True)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(stream)
 
 
 def _interrupt(*_: Any) -> None:
@@ -242,7 +255,7 @@ def _admin_password() -> str | None:
     return None
 
 
-def _open_log(path: Path) -> IO[bytes]:
+def _open_log(path: Path) -> BinaryIO:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size > LOG_BYTES:
         path.replace(path.with_suffix(".log.1"))
