@@ -6,6 +6,7 @@ from django.urls import include, path
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("tickets.urls")),
+    path("", include("analytics.urls")),
 ]
 
 handler400 = "tickets.views.errors.bad_request"
