@@ -11,6 +11,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sign-in/", sign_in.sign_in, name="sign-in"),
     path("sign-out/", sign_in.sign_out, name="sign-out"),
     path("welcome/", welcome.page, name="welcome"),
+    path("welcome/dismissal/", welcome.dismissal, name="dismissal"),
     path("tickets/", queue.page, name="queue"),
     path("tickets/changes/", queue.changes, name="changes"),
     path("tickets/<int:number>/", ticket.page, name="detail"),

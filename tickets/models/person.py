@@ -39,6 +39,7 @@ class Agent(models.Model):
     teams = models.ManyToManyField(Team, blank=True, related_name="agents")
     capacity = models.PositiveSmallIntegerField(default=25, help_text="Open tickets this person can carry.")
     available = models.BooleanField(default=True)
+    first_steps_dismissed = models.BooleanField(default=False, editable=False)
 
     def __str__(self) -> str:
         return self.user.label

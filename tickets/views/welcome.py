@@ -1,14 +1,28 @@
-"""What to connect next: computed from settings and data, never a gate."""
-
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
+
+from tickets.models import Agent
+from tickets.views.frame import person
 
 
 @require_safe
 @login_required
 def page(request: HttpRequest) -> HttpResponse:
     return render(request, "tickets/welcome.html")
+
+
+@require_POST
+@login_required
+def dismissal(request: HttpRequest) -> HttpResponse:
+    """Take the first steps off the dashboard, or with `undo` put them back. Fragment: _checklist.html."""
+    undo = "undo" in request.POST
+    role = Agent.Role.ADMIN if person(request).is_superuser else Agent.Role.AGENT
+    values = {"first_steps_dismissed": not undo}
+    Agent.objects.update_or_create(user=person(request), defaults=values, create_defaults={**values, "role": role})
+    if request.headers.get("HX-Request"):
+        return render(request, "tickets/_checklist.html", {"dismissed_now": not undo})
+    return HttpResponseRedirect("/" if undo else "/welcome/")
