@@ -13,7 +13,7 @@ MAX_CLEAN = 4_000
 # Inquiry.text puts this between subject and turns, so that a quote or signature ends with its own message.
 TURN = "\f"
 
-_control = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_control = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 _comment = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _fence = re.compile(r"^[ \t]*(```+|~~~+)[^\n]*\n(.*?)(?:^[ \t]*\1[^\n]*$|\Z)", re.DOTALL | re.MULTILINE)
 _tag = re.compile(r"</?[a-zA-Z][^<>\n]{0,300}>")

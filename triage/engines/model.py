@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from triage import prompts
-from triage.embedding.clean import MAX_RAW
 from triage.pipeline.types import (
     EFFORTS,
     MAX_TAGS,
@@ -80,11 +79,16 @@ async def classify(inquiry: Inquiry, context: Context, ask: Ask) -> Answer:
 
 def ticket_text(inquiry: Inquiry) -> str:
     """Subject and conversation as the model sees them, the middle left out when long."""
-    turns = "\n\n".join(f"[{turn.author}]\n{turn.text[:MAX_RAW]}" for turn in inquiry.turns)
-    if len(turns) > MAX_TICKET:
-        turns = f"{turns[: MAX_TICKET * 2 // 3]}\n[…]\n{turns[-MAX_TICKET // 3 :]}"
+    turns = _cut("\n\n".join(f"[{turn.author}]\n{_cut(turn.text)}" for turn in inquiry.turns))
     submitted = f"\nPriority the writer chose: {inquiry.submitted_priority}" if inquiry.submitted_priority else ""
-    return f"Subject: {inquiry.subject[:500]}{submitted}\n\n{turns}".replace("\x00", "")
+    text = f"Subject: {inquiry.subject[:500]}{submitted}\n\n{turns}"
+    return text.replace("\x00", "").encode("utf-8", "ignore").decode()  # lone surrogates could not be sent
+
+
+def _cut(text: str) -> str:
+    if len(text) <= MAX_TICKET:
+        return text
+    return f"{text[: MAX_TICKET * 2 // 3]}\n[…]\n{text[-MAX_TICKET // 3 :]}"
 
 
 # The type of the answer. Bounds are checked here and not in the schema, which some servers refuse to hold.

@@ -127,7 +127,8 @@ def from_bytes(payload: bytes) -> Weights:
         header = json.loads(arrays["header"].tobytes())
         if header["format"] != FORMAT or header["embedding"] != EMBEDDING_VERSION:
             raise Unreadable("It was fitted for another version of the engine.")
-        vocabulary = arrays["vocabulary"].tobytes().decode().split("\n")
+        text = arrays["vocabulary"].tobytes().decode()
+        vocabulary = text.split("\n") if text else []
         count = header["words"]
         weights = Weights(
             words=Words(vocabulary[:count], vocabulary[count:], arrays["idf"]),

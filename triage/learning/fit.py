@@ -218,6 +218,8 @@ def _words_space(words: Words, examples: Sequence[Example]) -> _Space:
     import numpy as np
     from scipy.sparse import csr_matrix
 
+    if not words.size:  # too few texts to share a word: the embedding has to do
+        return _Space(np.zeros((len(examples), 1)), np.zeros((1, 0)), WORDS_C)
     found = [words.transform(example.text) for example in examples]
     pointers = np.concatenate([[0], np.cumsum([len(indices) for indices, _ in found])])
     indices = np.concatenate([indices for indices, _ in found])

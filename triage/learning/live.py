@@ -94,7 +94,8 @@ def starter_hash() -> str:
 
 
 @lru_cache(maxsize=1)
-def _starter_fit() -> tuple[bytes, dict[str, Any]]:
+def starter_fit() -> tuple[bytes, dict[str, Any]]:
+    """The fit of the starter set alone, made once a process."""
     return fit_payload()
 
 
@@ -110,7 +111,7 @@ def _engine(artifact: Artifact | None) -> LocalEngine:
         artifact = _live()  # another process may have fitted while this one waited
         engine = _readable(artifact)
         if engine is None:
-            payload, metrics = _starter_fit()
+            payload, metrics = starter_fit()
             artifact = store(payload, metrics)
             log.info("local_engine_fitted", version=artifact.version, seconds=metrics["seconds"])
             engine = LocalEngine(from_bytes(payload), artifact.version)

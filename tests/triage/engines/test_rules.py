@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.triage.conftest import Write
+from triage.engines.rules import DATA, Rules, load
+from triage.pipeline.types import SEVERITIES, TIERS, FieldName, Taxonomy
+
+
+@pytest.fixture
+def small() -> Rules:
+    return Rules(
+        {
+            "category": [
+                {"value": "billing", "any": ["refund", "invoice*"], "weight": 2.0},
+                {"value": "bug", "any": ["does not work", "crash"]},
+            ],
+            "tags": [{"value": "invoice", "any": ["invoice", "invoices"]}],
+            "policy": [{"any": ["lawyer"], "reason": "Mentions a lawyer."}],
+            "asked_for_human": {"any": ["real person"], "reason": "Asks for a person."},
+        }
+    )
+
+
+def test_a_keyword_counts_as_a_whole_word_only(small: Rules) -> None:
+    assert small.match("category", "the refunding was prefunded") is None
+    assert small.match("category", "a refund, please") is not None
+
+
+def test_a_term_with_a_star_begins_longer_words(small: Rules) -> None:
+    match = small.match("category", "two invoices")
+    assert match is not None
+    assert match.words == ("invoices",)
+
+
+def test_words_of_a_term_may_stand_on_two_lines(small: Rules) -> None:
+    match = small.match("category", "it does\nnot   work")
+    assert match is not None
+    assert match.value == "bug"
+
+
+def test_the_heavier_side_wins(small: Rules) -> None:
+    match = small.match("category", "refund, for the app does not work")
+    assert match is not None
+    assert match.value == "billing"
+
+
+def test_the_reason_names_the_words(write: Write, taxonomy: Taxonomy) -> None:
+    readings = load().read(write("Refund", "I was charged twice, please refund invoice 12"), taxonomy)
+    assert readings["category"].value == "billing"
+    assert "“refund”" in readings["category"].reason
+    assert readings["category"].engine == "rules"
+
+
+def test_confidence_is_what_the_rules_achieved_on_the_starter_set(write: Write, taxonomy: Taxonomy) -> None:
+    strong = load().read(write("Locked out", "password reset mail never comes, I am locked out"), taxonomy)["category"]
+    weak = load().read(write("Thing", "can i get an error on my invoice or how do i install the docs"), taxonomy)
+    assert 0.5 < strong.confidence < 1
+    assert all(0 < reading.confidence < strong.confidence for name, reading in weak.items() if name == "category")
+
+
+def test_a_team_without_words_is_the_usual_one_of_its_category(write: Write, taxonomy: Taxonomy) -> None:
+    rules = Rules({"category": [{"value": "access", "any": ["shut out"]}]})
+    readings = rules.read(write("Help", "I am shut out"), taxonomy)
+    assert readings["team"].value == "security"
+    assert readings["team"].confidence <= readings["category"].confidence
+
+
+def test_policy_words_and_the_wish_for_a_person_give_their_reasons(small: Rules) -> None:
+    assert small.policy("My LAWYER wants a real person") == (
+        "Asks for a person. (Words: “real person”.)",
+        "Mentions a lawyer. (Words: “lawyer”.)",
+    )
+    assert small.policy("nothing of the kind") == ()
+
+
+def test_typographic_apostrophes_match_plain_ones() -> None:
+    rules = Rules({"category": [{"value": "bug", "any": ["doesn't work"]}]})
+    assert rules.match("category", "it doesn't work") is not None
+    assert Rules({"policy": [{"any": ["doesn't"], "reason": "No."}]}).policy("it doesn’t") != ()
+
+
+def test_the_rules_that_ship_hold_only_values_that_exist(taxonomy: Taxonomy) -> None:
+    data = json.loads(DATA.read_text())
+    closed: dict[FieldName, tuple[object, ...]] = {"severity": SEVERITIES, "tier": TIERS}
+    for name in ("category", "team", "priority", "sentiment", "is_technical"):
+        values = taxonomy.values(name)
+        assert values is not None
+        closed[name] = values
+    for name, values in closed.items():
+        assert {row["value"] for row in data[name]} <= set(values)
+
+
+def test_tags_are_those_whose_words_stand_there(small: Rules) -> None:
+    reading = small.tags("Both invoices are wrong")
+    assert reading is not None
+    assert reading.value == ("invoice",)
+    assert small.tags("nothing") is None

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from triage.learning.calibrate import calibrate, calibration_error, log_loss, lower_bound, softmax, threshold
+
+
+def _overconfident(rows: int, factor: float) -> tuple[np.ndarray, np.ndarray]:
+    """Log-probabilities that are `factor` times too sharp for the truth drawn from them."""
+    random = np.random.default_rng(1)
+    honest = random.normal(size=(rows, 4)) * 1.5
+    honest -= np.log(np.exp(honest).sum(axis=1, keepdims=True))
+    truth = np.array([random.choice(4, p=np.exp(row)) for row in honest])
+    return honest * factor, truth
+
+
+def test_the_temperature_takes_back_what_was_too_sharp() -> None:
+    scores, truth = _overconfident(3_000, 3.0)
+    fitted = calibrate(scores, scores, truth)
+    assert fitted.temperature == pytest.approx(3.0, rel=0.15)
+    probabilities = softmax(scores / fitted.temperature)
+    correct = (probabilities.argmax(axis=1) == truth).astype(float)
+    before = calibration_error(softmax(scores).max(axis=1), correct)
+    assert calibration_error(probabilities.max(axis=1), correct) < 0.05 < before
+
+
+def test_the_mix_trusts_the_head_that_knows_something() -> None:
+    scores, truth = _overconfident(2_000, 1.0)
+    noise = np.random.default_rng(2).normal(size=scores.shape)
+    assert calibrate(scores, noise, truth).mix > 0.8
+    assert calibrate(noise, scores, truth).mix < 0.2
+
+
+def test_log_loss_of_a_certain_and_right_score_is_nothing() -> None:
+    assert log_loss(np.array([[100.0, 0.0]]), np.array([0])) == pytest.approx(0.0)
+
+
+def test_calibration_error_of_perfect_and_of_boasting_figures() -> None:
+    assert calibration_error(np.full(100, 0.8), np.array([1.0] * 80 + [0.0] * 20)) == pytest.approx(0.0)
+    assert calibration_error(np.full(100, 1.0), np.zeros(100)) == pytest.approx(1.0)
+    assert calibration_error(np.array([]), np.array([])) == 0.0
+
+
+def test_the_lower_bound_lies_below_the_share_and_closes_in() -> None:
+    assert lower_bound(95, 100) < 0.95
+    assert lower_bound(95, 100) < lower_bound(950, 1_000) < lower_bound(9_500, 10_000) < 0.95
+    assert lower_bound(0, 0) == 0.0
+
+
+def test_a_threshold_needs_texts_enough_to_prove_its_precision() -> None:
+    assert threshold(np.full(49, 0.99), np.ones(49), 0.5) is None
+    assert threshold(np.full(50, 0.99), np.ones(50), 0.95) is None
+    assert threshold(np.full(60, 0.99), np.ones(60), 0.95) == 0.99
+
+
+def test_the_threshold_is_the_lowest_that_held() -> None:
+    confidence = np.concatenate([np.full(200, 0.9), np.full(200, 0.6)])
+    correct = np.concatenate([np.ones(200), np.zeros(200)])
+    assert threshold(confidence, correct, 0.95) == 0.9
+    assert threshold(confidence, np.ones(400), 0.95) == 0.6
+    assert threshold(confidence, np.zeros(400), 0.95) is None

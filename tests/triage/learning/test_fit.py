@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+
+from triage.embedding import clean, embed
+from triage.engines.weights import from_bytes
+from triage.learning.fit import Example, fit
+from triage.learning.live import starter_examples
+
+KINDS = {
+    "printer": [
+        "paper jam again",
+        "no toner left",
+        "prints blank pages",
+        "scanner dead",
+        "tray two broken",
+        "smudged ink",
+    ],
+    "money": ["refund please", "invoice is wrong", "charged twice", "need a receipt", "VAT missing", "price too high"],
+}
+
+
+def _examples(*, decided: bool = False, times: int = 1) -> list[Example]:
+    return [
+        Example(clean(text), embed(text), {"kind": kind}, decided)
+        for kind, texts in KINDS.items()
+        for text in texts * times
+    ]
+
+
+def test_it_learns_what_tells_values_apart() -> None:
+    fitted = fit(_examples(), ["kind"])
+    (head,) = fitted.weights.heads
+    for text, kind in (("the printer prints nothing", "printer"), ("wrong amount on my invoice", "money")):
+        by_embedding, by_words, _ = fitted.weights.scores(text, embed(text))
+        probabilities = head.probabilities(by_embedding, by_words)
+        assert head.values[int(probabilities.argmax())] == kind
+        assert float(probabilities.sum()) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_value_with_one_text_is_kept() -> None:
+    lone = Example("the lift is stuck", embed("the lift is stuck"), {"kind": "lift"})
+    (head,) = fit([*_examples(), lone], ["kind"]).weights.heads
+    assert head.values == ("lift", "money", "printer")
+
+
+def test_texts_too_few_to_share_a_word_are_fitted_on_their_embedding() -> None:
+    fitted = fit(_examples()[4:8], ["kind"]).weights
+    assert fitted.words.size == 0
+    assert from_bytes(fitted.to_bytes()).heads == fitted.heads
+    assert len(fitted.scores("anything", embed("anything"))[1]) == 2
+
+
+def test_a_field_with_one_value_is_left_out() -> None:
+    examples = [Example(one.text, one.vector, {**one.labels, "tier": 1}) for one in _examples()]
+    assert [head.name for head in fit(examples, ["kind", "tier", "team"]).weights.heads] == ["kind"]
+
+
+def test_without_two_values_of_anything_there_is_no_fit() -> None:
+    with pytest.raises(ValueError, match="two values"):
+        fit([Example("a", embed("a"), {"kind": "x"})], ["kind"])
+
+
+def test_true_and_one_are_not_the_same_value() -> None:
+    labels = (True, 1, True, 1, False, False)
+    examples = [Example(one.text, one.vector, {"odd": label}) for one, label in zip(_examples(), labels, strict=False)]
+    (head,) = fit(examples, ["odd"]).weights.heads
+    assert [type(value) for value in head.values].count(bool) == 2
+    assert len(head.values) == 3
+
+
+def test_only_decisions_made_here_open_the_way_to_apply() -> None:
+    (invented,) = fit(_examples(times=20), ["kind"]).weights.heads
+    (decided,) = fit(_examples(times=20, decided=True), ["kind"]).weights.heads
+    assert invented.apply_from is None
+    assert (invented.decided, decided.decided) == (0, 240)
+    assert decided.apply_from is not None
+
+
+def test_the_same_examples_make_the_same_fit() -> None:
+    examples = starter_examples()[::6]
+    assert fit(examples, ["category"]).weights.to_bytes() == fit(examples, ["category"]).weights.to_bytes()
