@@ -61,7 +61,7 @@ def _approve(user: User) -> Step:
 
 
 def _mail() -> Step:
-    to_file = settings.EMAIL_BACKEND.endswith(("filebased.EmailBackend", "console.EmailBackend"))
+    to_file = "file" in settings.EMAIL_BACKEND.lower() or "console" in settings.EMAIL_BACKEND.lower()
     return Step(
         "mail",
         "Connect a mail server",

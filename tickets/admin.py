@@ -1,0 +1,284 @@
+"""Overrides and configuration. What a person changes here goes through the same actions as at the desk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.decorators import login_required
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from tickets.actions import assignment, review, status, triage
+from tickets.actions.errors import Refused
+from tickets.actions.review import DECIDED_BY_PEOPLE
+from tickets.models import (
+    SCOPES,
+    Agent,
+    ApiKey,
+    Category,
+    Component,
+    Delivery,
+    DeliveryAttempt,
+    Draft,
+    Event,
+    Example,
+    ImportRun,
+    Message,
+    Requester,
+    Review,
+    SlaPolicy,
+    Source,
+    Status,
+    Suggestion,
+    Team,
+    Ticket,
+)
+from tickets.views.frame import person
+from tickets.views.proposal import LABELS
+from triage.admin import ReadOnly
+from triage.models import User
+
+if TYPE_CHECKING:
+    Admin = admin.ModelAdmin[Any]
+    Inline = admin.TabularInline[Any, Any]
+    StackedInline = admin.StackedInline[Any, Any]
+    PeopleAdmin = UserAdmin[User]
+    _TicketForm = forms.ModelForm[Ticket]
+    _KeyForm = forms.ModelForm[ApiKey]
+else:
+    Admin, Inline, StackedInline, PeopleAdmin = admin.ModelAdmin, admin.TabularInline, admin.StackedInline, UserAdmin
+    _TicketForm = _KeyForm = forms.ModelForm
+
+admin.site.site_header = "Triage Desk settings"
+admin.site.site_title = "Settings"
+admin.site.index_title = "What the desk works with"
+admin.site.site_url = "/tickets/"
+admin.site.login = login_required(admin.site.login)  # type: ignore[method-assign]  one sign-in for the whole desk
+
+
+class TicketForm(_TicketForm):
+    class Meta:
+        model = Ticket
+        fields = ("status", "assignee", *DECIDED_BY_PEOPLE)
+
+    def clean_status(self) -> str:
+        chosen: str = self.cleaned_data["status"]
+        if chosen == Status.NEW and self.instance.status != Status.NEW:
+            raise forms.ValidationError("A ticket is new only until it is read. Choose In review.")
+        return chosen
+
+
+class MessageInline(ReadOnly, Inline):
+    model = Message
+    fields = ("kind", "author_label", "created_at", "text")
+    readonly_fields = fields
+    extra = 0
+
+
+@admin.register(Ticket)
+class TicketAdmin(Admin):
+    form = TicketForm
+    list_display = ("number", "subject", "status", "triage_state", "category", "priority", "team", "assignee")
+    list_display_links = ("number", "subject")
+    list_filter = ("status", "triage_state", "team", "category", "priority", "source")
+    list_select_related = ("category", "team", "assignee", "source")
+    search_fields = ("=number", "subject", "excerpt", "requester__email")
+    ordering = ("-number",)
+    show_full_result_count = False  # counting a million rows takes longer than showing the page
+    raw_id_fields = ("assignee",)
+    readonly_fields = ("number", "subject", "source", "requester", "triage_state", "error", "confidence", "created_at")
+    fields = (*readonly_fields, "status", "assignee", *DECIDED_BY_PEOPLE)
+    inlines = (MessageInline,)
+    actions = ("run_again", "close")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False  # tickets come in by the doors
+
+    def has_delete_permission(self, request: HttpRequest, obj: Ticket | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Ticket, form: forms.ModelForm[Ticket], change: bool) -> None:
+        """A field that was changed counts as a person's decision, with its review and its place in the history."""
+        by = person(request)
+        values = form.cleaned_data
+        ticket = Ticket.objects.get(pk=obj.pk)
+        decided = {name: _spelled(name, values[name]) for name in form.changed_data if name in DECIDED_BY_PEOPLE}
+        try:
+            if decided:
+                review.correct(ticket=ticket, changes=decided, by=by, why="Changed in the settings.")
+            if "status" in form.changed_data:
+                review.require_decider(by)
+                status.change(ticket=ticket, status=Status(values["status"]), by=by)
+            if "assignee" in form.changed_data:
+                review.require_decider(by)
+                assignment.assign(ticket=ticket, to=values["assignee"], by=by)
+        except Refused as refused:
+            self.message_user(request, refused.sentence, messages.ERROR)
+
+    @admin.action(description="Run triage again", permissions=["change"])
+    def run_again(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> None:
+        count = triage.submit_again(tickets=Ticket.objects.filter(pk__in=queryset.values("pk")))
+        self.message_user(request, f"{count} tickets are being read again. What people decided stays.")
+
+    @admin.action(description="Close", permissions=["change"])
+    def close(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> None:
+        chosen = list(queryset.exclude(status=Status.CLOSED))
+        for ticket in chosen:
+            status.change(ticket=ticket, status=Status.CLOSED, by=person(request))
+        self.message_user(request, f"{len(chosen)} tickets are closed.")
+
+
+def _spelled(name: str, value: Any) -> Any:
+    """A form's value as an action takes it: labels by their key."""
+    if name in LABELS:
+        return value.key if value else None
+    return value
+
+
+class LabelAdmin(Admin):
+    list_display = ("name", "key", "description", "active")
+    list_filter = ("active",)
+    search_fields = ("name", "key", "aliases")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("key",) if obj else ()  # machines know a label by its key
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # old tickets keep their labels: set one inactive instead
+
+
+admin.site.register([Category, Component, Team], LabelAdmin)
+
+
+@admin.register(SlaPolicy)
+class SlaPolicyAdmin(Admin):
+    list_display = ("priority", "response_minutes", "hours")
+
+
+@admin.register(Source)
+class SourceAdmin(Admin):
+    list_display = ("name", "kind", "active", "sender")
+    list_filter = ("kind", "active")
+
+
+class AgentInline(StackedInline):
+    model = Agent
+    filter_horizontal = ("teams",)
+    can_delete = False
+
+
+@admin.register(User)
+class DeskUserAdmin(PeopleAdmin):
+    inlines = (AgentInline,)
+    list_display = ("username", "first_name", "last_name", "email", "is_staff", "is_active")
+
+
+@admin.register(Agent)
+class AgentAdmin(Admin):
+    list_display = ("user", "role", "available", "capacity")
+    list_filter = ("role", "available", "teams")
+    list_select_related = ("user",)
+    filter_horizontal = ("teams",)
+    search_fields = ("user__username", "user__first_name", "user__last_name")
+
+
+class KeyForm(_KeyForm):
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope, scope) for scope in SCOPES], widget=forms.CheckboxSelectMultiple, initial=["read", "write"]
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ("name", "scopes", "source", "user")
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        if "approve" in values.get("scopes", []) and not values.get("user"):
+            self.add_error("user", "The scope approve needs a person in whose name the key approves.")
+        if values.get("user"):
+            try:
+                review.require_decider(values["user"])
+            except Refused as refused:
+                self.add_error("user", refused.sentence)
+        return values
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(Admin):
+    list_display = ("name", "prefix", "scopes", "source", "user", "last_used_at", "revoked_at")
+    list_select_related = ("source", "user")
+    form = KeyForm
+    actions = ("revoke",)
+
+    def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        return obj is None and super().has_change_permission(request)  # a key is made, used, revoked; never changed
+
+    def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: forms.ModelForm[ApiKey], change: bool) -> None:
+        """Mint the key, keep its digest, show it once."""
+        key, obj.prefix, obj.digest = ApiKey.mint()
+        super().save_model(request, obj, form, change)
+        self.message_user(request, f"The key, shown this once: {key}", messages.WARNING)
+
+    @admin.action(description="Revoke", permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        count = queryset.filter(revoked_at=None).update(revoked_at=timezone.now())
+        self.message_user(request, f"{count} keys are revoked.")
+
+
+class AttemptInline(ReadOnly, Inline):
+    model = DeliveryAttempt
+    extra = 0
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnly, Admin):
+    list_display = ("ticket", "state", "channel", "recipient", "attempts", "created_at", "sent_at")
+    list_filter = ("state", "channel")
+    list_select_related = ("ticket",)
+    inlines = (AttemptInline,)
+
+
+@admin.register(Suggestion)
+class SuggestionAdmin(ReadOnly, Admin):
+    list_display = ("ticket", "confidence", "escalated", "draft_engine", "model", "milliseconds", "created_at")
+    list_filter = ("escalated", "draft_engine")
+    list_select_related = ("ticket",)
+
+
+@admin.register(Review)
+class ReviewAdmin(ReadOnly, Admin):
+    list_display = ("ticket", "decision", "field", "before", "after", "by", "created_at")
+    list_filter = ("decision", "field")
+    list_select_related = ("ticket", "by")
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnly, Admin):
+    list_display = ("pgh_created_at", "number", "pgh_label", "status", "actor", "correlation_id")
+    list_filter = ("pgh_label",)
+    search_fields = ("=number",)
+    ordering = ("-pgh_id",)
+    show_full_result_count = False
+
+
+@admin.register(Requester)
+class RequesterAdmin(Admin):
+    list_display = ("email", "name", "created_at")
+    search_fields = ("email", "name")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Requester | None = None) -> bool:
+        return False
+
+
+class KeptAdmin(ReadOnly, Admin):
+    """Rows that the desk writes for itself."""
+
+
+admin.site.register([Draft, Example, ImportRun], KeptAdmin)
