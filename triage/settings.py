@@ -5,17 +5,38 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import environ
 import structlog
+from django.core.exceptions import ImproperlyConfigured
 from structlog.typing import Processor
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
 if (BASE_DIR / ".env").is_file():
     environ.Env.read_env(BASE_DIR / ".env")
+
+# Variables that hold what cannot be read, and why. Their defaults stand in, and the system checks refuse to go on.
+UNREADABLE: dict[str, str] = {}
+
+
+def _read(name: str, read: Callable[[str], Any], default: str) -> Any:
+    try:
+        return read(env.str(name, default="") or default)
+    except (ValueError, ImproperlyConfigured) as problem:
+        UNREADABLE[name] = str(problem)
+        return read(default)
+
+
+def _database(url: str) -> dict[str, Any]:
+    if url and urlsplit(url).scheme not in ("postgres", "postgresql", "psql", "pgsql"):
+        raise ValueError("not an address of a PostgreSQL server")
+    return environ.Env.db_url_config(url) if url else {"ENGINE": "django.db.backends.dummy"}
+
 
 VAR = Path(env.str("TRIAGE_VAR", default=str(BASE_DIR / "var"))).resolve()
 # web: a pool, for threads come and go under ASGI. Others: one lasting connection, for a pool does not survive a fork.
@@ -25,8 +46,8 @@ TESTING = "PYTEST_VERSION" in os.environ
 
 DATABASE_URL = env.str("DATABASE_URL", default="")
 REDIS_URL = env.str("REDIS_URL", default="")
-PORT = env.int("PORT", default=8000)
-BASE_URL = env.str("BASE_URL", default=f"http://localhost:{PORT}").rstrip("/")
+PORT = _read("PORT", int, "8000")
+BASE_URL = _read("BASE_URL", lambda url: urlsplit(url).geturl(), f"http://localhost:{PORT}").rstrip("/")
 
 
 def _secret_key() -> str:
@@ -47,6 +68,7 @@ def _secret_key() -> str:
 
 
 SECRET_KEY = _secret_key()
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])  # earlier keys, while a new one takes over
 _host = urlsplit(BASE_URL).hostname or "localhost"
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", _host])
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
@@ -111,7 +133,7 @@ TEMPLATES = [
 
 # Database: DATABASE_URL, else an own PostgreSQL in var/ that the first connection starts.
 if DATABASE_URL:
-    DATABASES = {"default": env.db_url("DATABASE_URL")}
+    DATABASES = {"default": _read("DATABASE_URL", _database, "")}
     DATABASES["default"].setdefault("OPTIONS", {})
 else:
     DATABASES = {"default": {"ENGINE": "triage.postgres", "NAME": "triage", "DIRECTORY": VAR, "OPTIONS": {}}}
@@ -138,7 +160,7 @@ else:
 
 # Work in the background. A django-q2 task is only the bell (docs/decisions/0003): no results, no retries of its own.
 _cluster = {
-    "workers": env.int("TRIAGE_WORKERS", default=1),
+    "workers": _read("TRIAGE_WORKERS", int, "1"),
     "timeout": 120,  # a drain claims for 40 s; what is in flight then may wait for a model twice
     "retry": 150,
     "queue_limit": 2,
@@ -165,15 +187,15 @@ Q_CLUSTER = {
 ANTHROPIC_API_KEY = env.str("ANTHROPIC_API_KEY", default="")
 ANTHROPIC_BASE_URL = env.str("ANTHROPIC_BASE_URL", default="")
 TRIAGE_MODEL = env.str("TRIAGE_MODEL", default="claude-haiku-5-5")
-TRIAGE_CONCURRENCY = env.int("TRIAGE_CONCURRENCY", default=50)
-TRIAGE_MODEL_TIMEOUT = env.float("TRIAGE_MODEL_TIMEOUT", default=30.0)
+TRIAGE_CONCURRENCY = _read("TRIAGE_CONCURRENCY", int, "50")
+TRIAGE_MODEL_TIMEOUT = _read("TRIAGE_MODEL_TIMEOUT", float, "30.0")
 TRIAGE_MAX_TOKENS = {"classify": 1024, "draft": 1024, "summary": 1024, "repair": 1024}
-ESCALATE_BELOW = env.float("TRIAGE_ESCALATE_BELOW", default=0.7)
-CLOSE_AFTER_DAYS = env.int("TRIAGE_CLOSE_AFTER_DAYS", default=7)
+ESCALATE_BELOW = _read("TRIAGE_ESCALATE_BELOW", float, "0.7")
+CLOSE_AFTER_DAYS = _read("TRIAGE_CLOSE_AFTER_DAYS", int, "7")
 
 # Mail: as files in var/mail/ until EMAIL_URL names a server.
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Support <support@localhost>")
-_mail = env.email_url_config(env.str("EMAIL_URL", default="") or f"filemail://{VAR / 'mail'}")
+_mail = _read("EMAIL_URL", env.email_url_config, f"filemail://{VAR / 'mail'}")
 # Ours know for certain whether a message left; of Django's, one cannot tell.
 EMAIL_BACKEND = {
     "django.core.mail.backends.smtp.EmailBackend": "tickets.channels.email.smtp.EmailBackend",
