@@ -6,6 +6,6 @@ class TriageConfig(AppConfig):
     verbose_name = "Reading"
 
     def ready(self) -> None:
-        from triage import queue
+        from triage import checks, queue  # noqa: F401 - checks register themselves
 
         queue.install()

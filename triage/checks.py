@@ -1,0 +1,139 @@
+"""System checks of the configuration: each with an id and a hint that says what to set.
+
+E000 a variable that cannot be read   E001 SECRET_KEY   E002 BASE_URL   E003 REDIS_URL   E004 TRIAGE_CONCURRENCY
+E005 ANTHROPIC_BASE_URL
+W001 ALLOWED_HOSTS (deploy)   W002 no price for TRIAGE_MODEL (database)   W003 BASE_URL without TLS (deploy)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, Warning
+from django.core.exceptions import ImproperlyConfigured
+
+
+@checks.register
+def environment(**_: Any) -> Iterable[CheckMessage]:
+    for name, problem in settings.UNREADABLE.items():
+        yield Error(f"{name} cannot be read: {problem}.", hint=_hints.get(name, _number), id="triage.E000")
+
+
+_number = "Set it to a number, or leave it unset."
+_hints = {
+    "BASE_URL": "Set BASE_URL to what people type, scheme and all, such as https://desk.example.com.",
+    "DATABASE_URL": "Set it to postgres://user:password@host:5432/name, or leave it unset for the one that comes along.",
+    "EMAIL_URL": "Set it to smtp+tls://user:password@host:587 (or smtp+ssl), or leave it unset: mails become files.",
+}
+
+
+@checks.register(Tags.security)
+def secret_key(**_: Any) -> Iterable[CheckMessage]:
+    try:
+        given = bool(settings.SECRET_KEY)
+    except ImproperlyConfigured:  # Django's own words for an empty one
+        given = False
+    if not given:
+        yield Error(
+            "SECRET_KEY is not set.",
+            hint="With DATABASE_URL several processes share one key: set SECRET_KEY to 50 random characters.",
+            id="triage.E001",
+        )
+
+
+@checks.register
+def base_url(**_: Any) -> Iterable[CheckMessage]:
+    if not _is_address(settings.BASE_URL, ("http", "https")) or urlsplit(settings.BASE_URL).query:
+        yield Error(
+            f"BASE_URL is no address: {settings.BASE_URL!r}.",
+            hint=_hints["BASE_URL"],
+            id="triage.E002",
+        )
+
+
+@checks.register
+def redis_url(**_: Any) -> Iterable[CheckMessage]:
+    if settings.REDIS_URL and not (
+        _is_address(settings.REDIS_URL, ("redis", "rediss")) or settings.REDIS_URL.startswith("unix:///")
+    ):
+        yield Error(
+            "REDIS_URL is no address of a Redis server.",
+            hint="Set REDIS_URL to redis://host:6379/0, rediss:// for TLS, or unix:///path; or leave it unset.",
+            id="triage.E003",
+        )
+
+
+@checks.register
+def concurrency(**_: Any) -> Iterable[CheckMessage]:
+    if settings.TRIAGE_CONCURRENCY < 1:
+        yield Error(
+            f"TRIAGE_CONCURRENCY is {settings.TRIAGE_CONCURRENCY}: no ticket would ever be read.",
+            hint="Set TRIAGE_CONCURRENCY to how many tickets may be in flight at a time, 50 if unsure.",
+            id="triage.E004",
+        )
+
+
+@checks.register
+def model_server(**_: Any) -> Iterable[CheckMessage]:
+    if settings.ANTHROPIC_BASE_URL and not _is_address(settings.ANTHROPIC_BASE_URL, ("http", "https")):
+        yield Error(
+            "ANTHROPIC_BASE_URL is no address.",
+            hint="Set it to the root of a server with the Messages API, such as http://localhost:11434, without /v1.",
+            id="triage.E005",
+        )
+
+
+@checks.register(Tags.security, deploy=True)
+def allowed_hosts(**_: Any) -> Iterable[CheckMessage]:
+    if "*" in settings.ALLOWED_HOSTS:
+        yield Warning(
+            "ALLOWED_HOSTS takes any name: links in mails could be made to point elsewhere.",
+            hint="List the names under which the desk is reached.",
+            id="triage.W001",
+        )
+
+
+@checks.register(Tags.database)
+def model_price(databases: Iterable[str] | None = None, **_: Any) -> Iterable[CheckMessage]:
+    """Only where checks may ask the database (`migrate`, `check --database default`)."""
+    from django.db import DatabaseError
+    from django.utils import timezone
+
+    from triage import calls
+    from triage.models import Price
+
+    if not databases or not calls.configured():
+        return
+    try:
+        priced = Price.of(settings.TRIAGE_MODEL, timezone.localdate()) is not None
+    except DatabaseError:
+        return  # not migrated yet
+    if not priced:
+        yield Warning(
+            f"There is no price for {settings.TRIAGE_MODEL}: its calls are kept, their cost is unknown.",
+            hint="Add a price in the admin, or set TRIAGE_MODEL to a model that has one.",
+            id="triage.W002",
+        )
+
+
+@checks.register(Tags.security, deploy=True)
+def base_url_is_safe(**_: Any) -> Iterable[CheckMessage]:
+    address = urlsplit(settings.BASE_URL)
+    if address.scheme == "http" and address.hostname not in ("localhost", "127.0.0.1", "::1"):
+        yield Warning(
+            "BASE_URL is http: sessions and API keys cross the network readable.",
+            hint="Put the desk behind TLS and set BASE_URL to https://…",
+            id="triage.W003",
+        )
+
+
+def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
