@@ -2,46 +2,132 @@
 
 django-q2 leaves orphans: kill its main process or its sentinel and the others keep working, unguarded. Here every
 process of a cluster dies with its parent (Linux), and the main process stops the cluster when the supervisor is gone.
+All are forked from the supervisor, which has loaded what they share: a new cluster works at once, and costs little.
 """
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import signal
-import subprocess
-import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from typing import NoReturn
 
 import psutil
+from django.conf import settings
+from django.db import connections
 
 from triage import queue
+from triage.watch import die_with_parent
 
 NICE = 10  # taking tickets in always wins over reading them
 STOP_SECONDS = 7.0
-_PR_SET_PDEATHSIG = 1
 
 logger = logging.getLogger(__name__)
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-def die_with_parent(with_signal: int = signal.SIGKILL) -> None:
-    """Ask the kernel to send `with_signal` when the parent (strictly: the thread that started us) is gone. Linux."""
-    if _libc is not None:
-        _libc.prctl(_PR_SET_PDEATHSIG, with_signal)
+class Child:
+    """A forked process that leads a group of its own, and the group ends with it."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = work
+        self.pid = 0
+        self.started_at = 0.0
+
+    def start(self) -> None:
+        connections.close_all()  # a connection cannot be in two processes
+        parent = os.getpid()
+        self.started_at = time.monotonic()
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._be_child(parent)
+
+    def _be_child(self, parent: int) -> NoReturn:
+        code = 1
+        try:
+            os.setsid()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)
+            if os.getppid() == parent:
+                self._work()
+            code = 0
+        except BaseException:
+            logger.exception("a process of the worker broke")
+        finally:
+            os._exit(code)
+
+    def is_running(self) -> bool:
+        if not self.pid:
+            return False
+        with suppress(ChildProcessError):
+            if os.waitpid(self.pid, os.WNOHANG) == (0, 0):
+                return True
+        return False
+
+    def signal(self, number: int, *, group: bool = False) -> None:
+        if self.is_running():
+            (os.killpg if group else os.kill)(self.pid, number)
+
+    def end(self, *, within: float = 0.0) -> None:
+        """Wait `within` seconds for the process to go, then kill its whole group."""
+        if not self.pid:
+            return
+        until = time.monotonic() + within
+        while self.is_running() and time.monotonic() < until:
+            time.sleep(0.05)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+
+
+class ClusterProcess(Child):
+    """The main process of one cluster, as its supervisor holds it."""
+
+    def __init__(self, name: queue.Cluster) -> None:
+        supervisor = os.getpid()
+        super().__init__(lambda: serve(name, supervisor=supervisor))
+        self.name = name
+        self._auxiliaries_and_workers = settings.Q_CLUSTER["workers"] + 2  # pusher, monitor
+        self._incomplete_since: float | None = None
+
+    def is_complete(self) -> bool:
+        """Whether sentinel, pusher, monitor and all workers live. django-q2 replaces one that died in half a second."""
+        if not self.pid:
+            return False
+        try:
+            sentinels = [child for child in psutil.Process(self.pid).children() if _lives(child)]
+            return any(
+                len([child for child in sentinel.children() if _lives(child)]) >= self._auxiliaries_and_workers
+                for sentinel in sentinels
+            )
+        except psutil.Error:
+            return False
+
+    def incomplete_seconds(self) -> float:
+        """How long processes have been missing, as far as this was asked."""
+        if self.is_complete():
+            self._incomplete_since = None
+            return 0.0
+        self._incomplete_since = self._incomplete_since or time.monotonic()
+        return time.monotonic() - self._incomplete_since
+
+    def ask_to_stop(self) -> None:
+        self.signal(queue.STOP_CLAIMING, group=True)
+        self.signal(signal.SIGTERM)
 
 
 def serve(name: queue.Cluster, *, supervisor: int) -> None:
     """Run the cluster `name` in this process until it is told to stop or its supervisor is gone."""
     os.setpriority(os.PRIO_PROCESS, 0, max(NICE, os.getpriority(os.PRIO_PROCESS, 0)))
     signal.signal(queue.STOP_CLAIMING, signal.SIG_IGN)  # for the workers alone; inherited by the others
-    main = os.getpid()
+    _configure(name)
 
     def born() -> None:
         die_with_parent()
-        if os.getppid() == 1 and main != 1:  # the parent died before we asked
+        if os.getppid() == 1:  # the parent died before we asked
             os._exit(1)
 
     os.register_at_fork(after_in_child=born)
@@ -59,67 +145,14 @@ def serve(name: queue.Cluster, *, supervisor: int) -> None:
     os.killpg(0, signal.SIGKILL)  # this process too: whatever is left of the group is of no use
 
 
-class ClusterProcess:
-    """The supervisor's handle on one cluster."""
+def _configure(name: queue.Cluster) -> None:
+    """What Q_CLUSTER_NAME in the environment would have done, had django-q2 not been imported already."""
+    from django_q.conf import Conf
 
-    def __init__(self, name: queue.Cluster, command: list[str], *, workers: int) -> None:
-        self.name = name
-        self.started_at = 0.0
-        self._command = command
-        self._auxiliaries_and_workers = workers + 2  # pusher, monitor
-        self._process: subprocess.Popen[bytes] | None = None
-        self._incomplete_since: float | None = None
-
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
-
-    def start(self) -> None:
-        environment = {**os.environ, "Q_CLUSTER_NAME": self.name, "TRIAGE_ROLE": "worker"}
-        self._process = subprocess.Popen(self._command, env=environment, start_new_session=True)  # noqa: S603
-        self.started_at = time.monotonic()
-        self._incomplete_since = None
-
-    def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    def is_complete(self) -> bool:
-        """Whether sentinel, pusher, monitor and all workers live. django-q2 replaces one that died in half a second."""
-        if self._process is None:
-            return False
-        try:
-            sentinels = [child for child in psutil.Process(self._process.pid).children() if _lives(child)]
-            return any(
-                len([child for child in sentinel.children() if _lives(child)]) >= self._auxiliaries_and_workers
-                for sentinel in sentinels
-            )
-        except psutil.Error:
-            return False
-
-    def incomplete_seconds(self) -> float:
-        """How long processes have been missing, as far as this was asked."""
-        if self.is_complete():
-            self._incomplete_since = None
-            return 0.0
-        self._incomplete_since = self._incomplete_since or time.monotonic()
-        return time.monotonic() - self._incomplete_since
-
-    def ask_to_stop(self) -> None:
-        if self._process is not None and self.is_running():
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, queue.STOP_CLAIMING)
-            self._process.terminate()
-
-    def end(self, *, within: float = 0.0) -> None:
-        """Wait `within` seconds for the cluster to go, then kill the whole group."""
-        if self._process is None:
-            return
-        with suppress(subprocess.TimeoutExpired):
-            if within > 0:
-                self._process.wait(within)
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+    alternative = settings.Q_CLUSTER["ALT_CLUSTERS"].get(name, {})
+    os.environ["Q_CLUSTER_NAME"] = Conf.CLUSTER_NAME = name
+    Conf.POLL = alternative.get("poll", Conf.POLL)
+    Conf.WORKERS = alternative.get("workers", Conf.WORKERS)
 
 
 def _lives(process: psutil.Process) -> bool:

@@ -18,10 +18,11 @@ import pytest
 
 from tickets.management.commands import work
 from triage import queue
+from triage.models import Heartbeat
 from triage.postgres import server
 
 ROOT = Path(__file__).resolve().parents[2]
-PROCESSES = 10  # two clusters of main, sentinel, worker, pusher and monitor
+PROCESSES = 11  # the tender, and two clusters of main, sentinel, worker, pusher and monitor
 SEND = """
 from django_q.tasks import async_task
 for name in ("interactive", "batch"):
@@ -80,11 +81,10 @@ def work_goes_on(var: Path, within: float) -> None:
     wait_for(lambda: rows(var, "SELECT count(*) FROM django_q_ormq") == [(0,)], within, "tasks done")
 
 
-def cluster_of(supervisor: psutil.Process, name: str) -> list[psutil.Process]:
-    """main, sentinel, and the three that the sentinel watches."""
-    main = next(child for child in supervisor.children() if name in child.cmdline())
-    sentinel = main.children()[0]
-    return [main, sentinel, *sentinel.children()]
+def clusters_of(supervisor: psutil.Process) -> list[list[psutil.Process]]:
+    """Of each cluster: main, sentinel, and the three that the sentinel watches."""
+    mains = [child for child in supervisor.children() if child.children()]
+    return [[main, sentinel, *sentinel.children()] for main in mains for sentinel in main.children()]
 
 
 def is_gone(process: psutil.Process) -> bool:
@@ -95,8 +95,7 @@ def is_gone(process: psutil.Process) -> bool:
 def test_work_goes_on_whichever_process_of_a_cluster_is_killed(var: Path) -> None:
     with supervised(var) as supervisor:
         for place in range(5):
-            victim = cluster_of(supervisor, "interactive")[place]
-            victim.kill()
+            clusters_of(supervisor)[place % 2][place].kill()
             work_goes_on(var, within=30)
             wait_for(lambda: len(supervisor.children(recursive=True)) == PROCESSES, 60, "all processes again")
 
@@ -123,7 +122,7 @@ def test_it_stops_in_order_within_ten_seconds_and_beats_until_then(var: Path) ->
         started = supervisor.children(recursive=True)
         newest = "SELECT count(DISTINCT name) FROM triage_heartbeat WHERE beat_at > now() - interval '10 s'"
         wait_for(lambda: rows(var, newest) == [(2,)], 15, "a sign of life of both clusters")
-        assert all(process.nice() >= 10 for process in started)
+        assert all(process.nice() >= 10 for cluster in clusters_of(supervisor) for process in cluster)
         began = time.monotonic()
         supervisor.terminate()
         supervisor.wait(10)
@@ -131,35 +130,35 @@ def test_it_stops_in_order_within_ten_seconds_and_beats_until_then(var: Path) ->
         assert all(is_gone(process) for process in started)
 
 
-class Cluster:
-    """A cluster whose processes are all there and do nothing."""
-
-    name: queue.Cluster = "interactive"
-    started_at = 0.0
-
-    def is_complete(self) -> bool:
-        return True
-
-
 @pytest.fixture
-def watched(db: None, monkeypatch: pytest.MonkeyPatch) -> work.Supervisor:
-    supervisor = work.Supervisor()
-    supervisor.clusters = [Cluster()]  # type: ignore[list-item]
-    monkeypatch.setattr(work, "_tend_tickets", lambda: None)
-    return supervisor
+def tender(monkeypatch: pytest.MonkeyPatch) -> work.Tender:
+    monkeypatch.setattr(queue, "_last_beat", {})
+    board = work.Board()
+    board.complete[0] = board.complete[1] = True
+    return work.Tender(board)
 
 
-def test_a_cluster_is_stalled_when_bells_wait_and_nothing_beats(watched: work.Supervisor) -> None:
+@pytest.mark.django_db
+def test_a_cluster_is_stalled_when_bells_wait_and_nothing_beats(tender: work.Tender) -> None:
     queue.ring("interactive")
-    long_ago = time.monotonic() - work.STALL_SECONDS - 1
-    watched._tend_once({"interactive": time.monotonic()})
-    assert watched.stalled == set(), "a bell that has just been rung is no stall"
-    watched._tend_once({"interactive": long_ago})
-    assert watched.stalled == {"interactive"}
+    tender.tend()
+    assert list(tender.board.stalled) == [False, False], "a bell that has just been rung is no stall"
+    tender.waiting_since["interactive"] -= work.STALL_SECONDS + 1
+    tender.tend()
+    assert list(tender.board.stalled) == [True, False]
 
 
-def test_a_busy_cluster_is_not_stalled_however_long_bells_wait(watched: work.Supervisor) -> None:
+@pytest.mark.django_db
+def test_a_busy_cluster_is_not_stalled_however_long_bells_wait(tender: work.Tender) -> None:
     queue.ring("interactive")
     queue.beat("interactive", force=True)
-    watched._tend_once({"interactive": time.monotonic() - 3600})
-    assert watched.stalled == set()
+    tender.waiting_since["interactive"] = time.monotonic() - 3600
+    tender.tend()
+    assert list(tender.board.stalled) == [False, False]
+
+
+@pytest.mark.django_db
+def test_an_idle_cluster_beats_only_while_all_of_it_is_there(tender: work.Tender) -> None:
+    tender.board.complete[1] = False
+    tender.tend()
+    assert list(Heartbeat.objects.values_list("name", flat=True)) == ["interactive"]

@@ -24,7 +24,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from tickets.models import Ticket
 from triage import instance
-from triage.cluster import die_with_parent
+from triage.watch import die_with_parent
 
 READY_SECONDS = 60
 STOP_SECONDS = 9.0  # the worker takes up to 7 to finish what it holds

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 from contextlib import suppress
+from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand
 from django.db import close_old_connections, connections
 
-from triage import cluster, queue
+from tickets import tasks
+from triage import queue
+from triage.cluster import STOP_SECONDS, Child, ClusterProcess
 from triage.models import Heartbeat
+from triage.watch import die_with_parent
 
 TEND_EVERY = 5.0
 STALL_SECONDS = 15.0
 MISSING_SECONDS = 4.0
-HUNG_SECONDS = 90.0  # a round of tending that takes longer waits for a database that does not come back
+HUNG_SECONDS = 30.0  # a round of tending that takes longer waits for an answer that does not come
 
 logger = logging.getLogger(__name__)
 
@@ -31,99 +35,84 @@ class Command(BaseCommand):
     help = "Run the worker clusters (interactive and batch) and keep them running."
     requires_system_checks = []
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--cluster", choices=queue.CLUSTERS, help="Be one cluster instead (used by the supervisor)")
-        parser.add_argument("--supervisor", type=int, default=0, help="With --cluster: whose child this is")
-
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["cluster"]:
-            cluster.serve(options["cluster"], supervisor=options["supervisor"] or os.getppid())
-        else:
-            Supervisor().run()
+        Supervisor().run()
+
+
+class Board:
+    """What supervisor and tender tell each other, in memory that both see."""
+
+    def __init__(self) -> None:
+        self.complete = RawArray("b", len(queue.CLUSTERS))
+        self.stalled = RawArray("b", len(queue.CLUSTERS))
+        self.started_at = RawArray("d", len(queue.CLUSTERS))
+        self.tended_at = RawArray("d", [time.monotonic()])
 
 
 class Supervisor:
-    """Two loops: this thread watches processes, the other one the rows; neither waits for the other."""
+    """Watches processes and waits for nobody, so that nothing holds it up; its child, the tender, watches the rows."""
 
     def __init__(self) -> None:
-        self.clusters = [_cluster_process(name) for name in queue.CLUSTERS]
         self.parent = os.getppid()
+        self.board = Board()
+        self.clusters = [ClusterProcess(name) for name in queue.CLUSTERS]
+        supervisor = os.getpid()
+        self.tender = Child(lambda: Tender(self.board).run(supervisor=supervisor))
         self.stop = threading.Event()
-        self.stalled: set[queue.Cluster] = set()
-        self.tended_at = time.monotonic()
 
     def run(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.stop.set())
-        threading.Thread(target=self._tend_rows, name="tend", daemon=True).start()
+        for end in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(end, lambda *_: self.stop.set())
+        gc.collect()
+        gc.freeze()  # what is forked from here shares these pages as long as nobody collects them
         try:
-            for one in self.clusters:
-                one.start()
-            while not self.stop.wait(1.0):
-                for one in self.clusters:
-                    self._watch(one)
-                self._watch_tending()
+            while not self.stop.is_set():
+                for number, one in enumerate(self.clusters):
+                    self._watch(number, one)
+                self._watch_tender()
+                self.stop.wait(1.0)
         finally:
             self._end()
 
-    def _watch(self, one: cluster.ClusterProcess) -> None:
+    def _watch(self, number: int, one: ClusterProcess) -> None:
+        reason = self._reason_to_start(number, one)
+        if reason is not None:
+            if one.pid:
+                logger.error("restarting cluster %s: %s", one.name, reason)
+                one.end()
+                with suppress(Exception):  # if the database is what is broken, locks run out by themselves
+                    queue.release(one.name)
+            one.start()
+            self.board.started_at[number] = one.started_at
+            self.board.stalled[number] = False
+        self.board.complete[number] = one.is_complete()
+
+    def _reason_to_start(self, number: int, one: ClusterProcess) -> str | None:
         if not one.is_running():
-            reason = "its main process or sentinel ended"
-        elif one.incomplete_seconds() > MISSING_SECONDS and _age(one) > 2 * MISSING_SECONDS:
-            reason = "a process is missing and was not replaced"
-        elif one.name in self.stalled:
-            reason = "bells wait and nothing moves"
-        else:
-            return
-        logger.error("restarting cluster %s: %s", one.name, reason)
-        if not one.is_running() and _age(one) < TEND_EVERY and self.stop.wait(1.0):
-            return  # it did not even start: not in a tight loop
-        one.end()
-        self.stalled.discard(one.name)
-        with suppress(Exception):  # the database may be what is broken; then the locks run out by themselves
-            queue.release(one.name)
-        one.start()
+            return "its main process or sentinel ended"
+        if one.incomplete_seconds() > MISSING_SECONDS and time.monotonic() - one.started_at > 2 * MISSING_SECONDS:
+            return "a process is missing and was not replaced"
+        if self.board.stalled[number]:
+            return "bells wait and nothing moves"
+        return None
 
-    def _watch_tending(self) -> None:
-        late = time.monotonic() - self.tended_at
-        if late > HUNG_SECONDS:
-            raise CommandError(f"The database has not answered for {late:.0f} seconds; giving up, to be started anew.")
-
-    def _tend_rows(self) -> None:
-        waiting_since: dict[queue.Cluster, float] = {}
-        while not self.stop.is_set():
-            try:
-                self._tend_once(waiting_since)
-            except Exception:
-                logger.exception("tending failed; trying again in %.0f s", TEND_EVERY)
-            finally:
-                close_old_connections()
-            self.tended_at = time.monotonic()
-            self.stop.wait(TEND_EVERY)
-        connections.close_all()
-
-    def _tend_once(self, waiting_since: dict[queue.Cluster, float]) -> None:
-        _revive_embedded_server()
-        for one in self.clusters:
-            now = time.monotonic()
-            if queue.unclaimed(one.name):
-                since = max(waiting_since.setdefault(one.name, now), one.started_at)
-                if now - since > STALL_SECONDS and not _beats(one.name):
-                    self.stalled.add(one.name)
-                    waiting_since.pop(one.name)
-            else:
-                waiting_since.pop(one.name, None)
-                if one.is_complete():
-                    queue.beat(one.name)  # idle, and all of it there
-        _tend_tickets()
+    def _watch_tender(self) -> None:
+        hung = time.monotonic() - self.board.tended_at[0] > HUNG_SECONDS
+        if hung or not self.tender.is_running():
+            if self.tender.pid:
+                logger.error("restarting the tender: %s", "it hangs" if hung else "it ended")
+                self.tender.end()
+            self.board.tended_at[0] = time.monotonic()
+            self.tender.start()
 
     def _end(self) -> None:
-        """Both at once: each has its time to finish what it holds, then it is killed."""
+        """Both clusters at once: each has its time to finish what it holds, then it is killed."""
+        self.tender.end()
         for one in self.clusters:
             one.ask_to_stop()
-        until = time.monotonic() + cluster.STOP_SECONDS
+        until = time.monotonic() + STOP_SECONDS
         for one in self.clusters:
-            one.end(within=max(0.05, until - time.monotonic()))
+            one.end(within=until - time.monotonic())
         with suppress(Exception):
             for one in self.clusters:
                 queue.release(one.name)
@@ -132,20 +121,42 @@ class Supervisor:
             _stop_embedded_server_if_unused()
 
 
-def _cluster_process(name: queue.Cluster) -> cluster.ClusterProcess:
-    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "work"]
-    command += ["--cluster", name, "--supervisor", str(os.getpid())]
-    return cluster.ClusterProcess(name, command, workers=settings.Q_CLUSTER["workers"])
+class Tender:
+    """Keeps the rows moving: takes back what expired, rings for what is due, notices a cluster that stands still."""
 
+    def __init__(self, board: Board) -> None:
+        self.board = board
+        self.waiting_since: dict[queue.Cluster, float] = {}
 
-def _tend_tickets() -> None:
-    from tickets import tasks  # here: what it imports may be broken, and processes are watched all the same
+    def run(self, *, supervisor: int) -> None:
+        die_with_parent()
+        while os.getppid() == supervisor:
+            try:
+                self.tend()
+            except Exception:
+                logger.exception("tending failed; trying again in %.0f s", TEND_EVERY)
+            finally:
+                close_old_connections()
+            self.board.tended_at[0] = time.monotonic()
+            time.sleep(TEND_EVERY)
 
-    tasks.tend()
+    def tend(self) -> None:
+        _revive_embedded_server()
+        for number, name in enumerate(queue.CLUSTERS):
+            self._look_at(number, name)
+        tasks.tend()
 
-
-def _age(one: cluster.ClusterProcess) -> float:
-    return time.monotonic() - one.started_at
+    def _look_at(self, number: int, name: queue.Cluster) -> None:
+        now = time.monotonic()
+        if not queue.unclaimed(name):
+            self.waiting_since.pop(name, None)
+            if self.board.complete[number]:
+                queue.beat(name)  # idle, and all of it there
+            return
+        since = max(self.waiting_since.setdefault(name, now), self.board.started_at[number])
+        if now - since > STALL_SECONDS and not _beats(name):
+            self.waiting_since.pop(name)
+            self.board.stalled[number] = True
 
 
 def _beats(name: queue.Cluster) -> bool:
