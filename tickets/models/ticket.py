@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 SUBJECT_LIMIT = 300
 TEXT_LIMIT = 100_000
 EXCERPT = 160
+_MARKS = re.compile(r"^[#>\s]+|[`*]+|<!--.*?(-->|$)", re.MULTILINE | re.DOTALL)
 
 
 class TicketQuerySet(models.QuerySet["Ticket"]):
@@ -236,5 +238,5 @@ SUBMISSION = ("triage_state", "attempts", "error", "lease_until", "not_before", 
 
 
 def excerpt_of(text: str) -> str:
-    """The first words of a text on one line, for a row of the queue."""
-    return " ".join(text[: EXCERPT * 4].split())[:EXCERPT]
+    """The first words of a text on one line, for a row of the queue, without the marks of Markdown."""
+    return " ".join(_MARKS.sub(" ", text[: EXCERPT * 4]).split())[:EXCERPT]
