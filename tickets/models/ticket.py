@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 SUBJECT_LIMIT = 300
 TEXT_LIMIT = 100_000
 EXCERPT = 160
-_MARKS = re.compile(r"^[#>\s]+|[`*]+|<!--.*?(-->|$)", re.MULTILINE | re.DOTALL)
+_COMMENT = re.compile(r"<!--.*?(?:-->|$)", re.DOTALL)
+_MARKS = re.compile(r"^[#>]+(?=\s)|[`*]+", re.MULTILINE)
 
 
 class TicketQuerySet(models.QuerySet["Ticket"]):
@@ -239,4 +240,4 @@ SUBMISSION = ("triage_state", "attempts", "error", "lease_until", "not_before", 
 
 def excerpt_of(text: str) -> str:
     """The first words of a text on one line, for a row of the queue, without the marks of Markdown."""
-    return " ".join(_MARKS.sub(" ", text[: EXCERPT * 4]).split())[:EXCERPT]
+    return " ".join(_MARKS.sub("", _COMMENT.sub(" ", text[: EXCERPT * 4])).split())[:EXCERPT]
