@@ -10,7 +10,7 @@ from triage.embedding import embed
 from triage.engines.local import LocalEngine
 from triage.engines.weights import from_bytes, version_of
 from triage.learning import starter
-from triage.learning.live import starter_fit
+from triage.learning.payload import starter_fit
 from triage.pipeline.types import AskedModel, Context, FieldName, Inquiry, Label, Question, Taxonomy, Turn
 
 SLA = {"P1": 1.0, "P2": 4.0, "P3": 24.0, "P4": 72.0}

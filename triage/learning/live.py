@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any
 
 import structlog
 from django.db import connection
 
-from triage.embedding import clean, embed_all
 from triage.engines.local import LocalEngine
 from triage.engines.weights import Unreadable, from_bytes, version_of
-from triage.learning import starter
-from triage.learning.fit import Example, fit
+from triage.learning.payload import starter_fit, starter_hash
 from triage.models import Artifact
 
 log = structlog.get_logger(__name__)
-FIELDS = tuple(name for name in starter.LABELLED if name != "tags")
 # How late a process may notice that another fit went live.
 LOOK_EVERY = 5.0
 _LOCK_KEY = 7_461_001  # any number nobody else uses: one process fits, the others wait for what it stores
@@ -51,52 +46,6 @@ def store(payload: bytes, metrics: dict[str, Any]) -> Artifact:
     )
     artifact.go_live()
     return artifact
-
-
-def fit_payload(decided: Sequence[Example] = ()) -> tuple[bytes, dict[str, Any]]:
-    """Fit from the starter set and what people decided: the bytes to keep, and what the fit measured."""
-    began = time.perf_counter()
-    known = starter_examples()
-    weights = fit([*known, *decided], FIELDS).weights
-    weights.reference = _stacked(known)
-    weights.about = {"starter": starter_hash(), "starter_texts": len(known), "decided_texts": len(decided)}
-    metrics = {
-        "fields": {
-            head.name: {
-                "texts": head.texts,
-                "decided": head.decided,
-                "accuracy": round(head.accuracy, 4),
-                "calibration_error": round(head.calibration_error, 4),
-                "apply_from": head.apply_from,
-                "mix": head.mix,
-                "temperature": round(head.temperature, 3),
-            }
-            for head in weights.heads
-        },
-        **weights.about,
-        "seconds": round(time.perf_counter() - began, 1),
-    }
-    return weights.to_bytes(), metrics
-
-
-@lru_cache(maxsize=1)
-def starter_examples() -> tuple[Example, ...]:
-    """The starter set with its embeddings; a few seconds once a process."""
-    rows = starter.rows()
-    vectors = embed_all([row.text for row in rows])
-    labels = ({str(name): value for name, value in row.labels.items()} for row in rows)
-    return tuple(map(Example, (clean(row.text) for row in rows), vectors, labels))
-
-
-@lru_cache(maxsize=1)
-def starter_hash() -> str:
-    return hashlib.sha256(starter.DATA.read_bytes()).hexdigest()[:16]
-
-
-@lru_cache(maxsize=1)
-def starter_fit() -> tuple[bytes, dict[str, Any]]:
-    """The fit of the starter set alone, made once a process."""
-    return fit_payload()
 
 
 def _live() -> Artifact | None:
@@ -145,9 +94,3 @@ def _one_at_a_time() -> Iterator[None]:
     finally:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK_KEY])
-
-
-def _stacked(examples: Sequence[Example]) -> Any:
-    import numpy as np
-
-    return np.array([example.vector for example in examples], dtype=np.float32)

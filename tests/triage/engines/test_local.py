@@ -10,7 +10,7 @@ from triage.engines.weights import Novelty, from_bytes, version_of
 from triage.learning import starter
 from triage.learning.calibrate import calibration_error
 from triage.learning.fit import fit
-from triage.learning.live import FIELDS, starter_examples
+from triage.learning.payload import FIELDS, starter_examples
 from triage.pipeline.types import Decided, Inquiry, Label, Taxonomy, Turn
 
 

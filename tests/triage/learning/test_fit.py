@@ -5,7 +5,7 @@ import pytest
 from triage.embedding import clean, embed
 from triage.engines.weights import from_bytes
 from triage.learning.fit import Example, fit
-from triage.learning.live import starter_examples
+from triage.learning.payload import starter_examples
 
 KINDS = {
     "printer": [

@@ -8,7 +8,8 @@ from django.db import IntegrityError, connection, transaction
 
 from triage.engines.weights import from_bytes, version_of
 from triage.learning import live
-from triage.learning.live import load_local, starter_fit, store
+from triage.learning.live import load_local, store
+from triage.learning.payload import starter_fit
 from triage.models import Artifact
 
 pytestmark = pytest.mark.django_db

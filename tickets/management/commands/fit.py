@@ -7,7 +7,8 @@ from django.core.management.base import BaseCommand, CommandParser
 from tickets.models import Example as Row
 from triage.embedding import clean, embed
 from triage.learning.fit import Example
-from triage.learning.live import fit_payload, store
+from triage.learning.live import store
+from triage.learning.payload import fit_payload
 
 
 class Command(BaseCommand):
