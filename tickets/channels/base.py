@@ -8,6 +8,7 @@ SendError
 
 from __future__ import annotations
 
+import math
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -87,6 +88,8 @@ def clean_raw(given: Any) -> Any:
         return {clean_text(str(key)): clean_raw(value) for key, value in given.items()}
     if isinstance(given, (list, tuple)):
         return [clean_raw(value) for value in given]
+    if isinstance(given, float) and not math.isfinite(given):
+        return str(given)  # JSON has no word for it
     return clean_text(given)
 
 
@@ -148,6 +151,7 @@ Body = Annotated[
     str, BeforeValidator(clean_text), AfterValidator(str.rstrip), _limit(TEXT_LIMIT), AfterValidator(_refuse_blank)
 ]
 Address = Annotated[Line, _limit(EMAIL_LIMIT), AfterValidator(_address)]
+RequiredAddress = Annotated[Line, AfterValidator(_refuse_blank), _limit(EMAIL_LIMIT), AfterValidator(_address)]
 PersonName = Annotated[Line, _limit(NAME_LIMIT)]
 Key = Annotated[Line, _limit(KEY_LIMIT)]
 PriorityWord = Annotated[str | None, BeforeValidator(_priority)]

@@ -383,7 +383,7 @@ def test_it_sets_the_status(api: ApiClient, reviewed: Ticket) -> None:
         ({"status": "new"}, "status"),
         ({"category": "nonsense"}, "category"),
         ({"category": 7}, "category"),
-        ({"team": "\x00"}, "team"),
+        ({"team": "soft\x00"}, "team"),
         ({"priority": "P9"}, "priority"),
         ({"tier": 4}, "tier"),
         ({"tier": "2"}, "tier"),

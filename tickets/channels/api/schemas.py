@@ -8,7 +8,17 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
 
 from tickets.channels.api.pages import DEFAULT, MOST
-from tickets.channels.base import Address, Body, Key, Line, PersonName, PriorityWord, TierNumber, Title, clean_line
+from tickets.channels.base import (
+    Body,
+    Key,
+    Line,
+    PersonName,
+    PriorityWord,
+    RequiredAddress,
+    TierNumber,
+    Title,
+    clean_line,
+)
 
 StatusWord = Literal["new", "in_review", "escalated", "waiting", "resolved", "closed"]
 StateWord = Literal["submitted", "processing", "triaged", "failed"]
@@ -25,7 +35,7 @@ class Given(BaseModel):
 
 
 class RequesterIn(Given):
-    email: Address
+    email: RequiredAddress
     name: PersonName | None = ""
 
 

@@ -82,10 +82,10 @@ class ImportFile:
                     yield row, raw.tell()
 
     def _read(self, number: int, content: dict[str, Any]) -> Row:
-        named, raw = _sort(content)
-        text = _words(named.get("text"))
-        title = _words(named.get("title")) or _first_words(text)
         try:
+            named, raw = _sort(content)
+            text = _words(named.get("text"))
+            title = _words(named.get("title")) or _first_words(text)
             inbound = Inbound(
                 title=title,
                 text=text if text.strip() else title,
@@ -100,7 +100,7 @@ class ImportFile:
         except ValidationError as error:
             reasons = (f"{NAMES.get(name, name)}: {said}" for name, said in complaints(error).items())
             return Row(number, None, " ".join(reasons), content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return Row(number, None, str(error), content)
         return Row(number, inbound, "", content)
 
