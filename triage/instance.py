@@ -1,4 +1,4 @@
-"""Which `manage.py up` runs for this var/, as others see it. The lock is the truth, the file only what it says."""
+"""Which `manage.py up` runs for a var/, as others see it. The lock is the truth, the file only what it says."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from django.conf import settings
 
 
 @dataclass(frozen=True)
@@ -22,15 +20,9 @@ class Running:
     worker: int | None = None
 
 
-def _folder() -> Path:
-    folder = Path(settings.VAR) / "run"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def take() -> int | None:
+def take(var: Path) -> int | None:
     """The lock of this var/, held until the process ends, or None while another holds it. Not inherited."""
-    handle = os.open(_folder() / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    handle = os.open(_folder(var) / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -39,19 +31,25 @@ def take() -> int | None:
     return handle
 
 
-def note(running: Running) -> None:
-    path = _folder() / "up.json"
+def note(var: Path, running: Running) -> None:
+    path = _folder(var) / "up.json"
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(asdict(running)))
     partial.replace(path)
 
 
-def running() -> Running | None:
+def running(var: Path) -> Running | None:
     """What runs now; None when nothing does, whatever an old file says."""
-    handle = take()
+    handle = take(var)
     if handle is not None:
         os.close(handle)
         return None
     with suppress(OSError, ValueError, TypeError):
-        return Running(**json.loads((_folder() / "up.json").read_text()))
+        return Running(**json.loads((_folder(var) / "up.json").read_text()))
     return None
+
+
+def _folder(var: Path) -> Path:
+    folder = var / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -19,7 +19,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        desk = instance.running()
+        desk = instance.running(settings.VAR)
         if desk is None:
             self._line("desk", "does not run here (`make up` starts it)")
         else:

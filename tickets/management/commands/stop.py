@@ -23,7 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--idle", action="store_true", help="Only a database that nobody is connected to")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        desk = instance.running()
+        desk = instance.running(settings.VAR)
         if options["idle"]:
             if desk is None:
                 self._stop_database(only_idle=True)
@@ -46,7 +46,7 @@ class Command(BaseCommand):
     def _stop(self, desk: instance.Running) -> None:
         os.kill(desk.pid, signal.SIGTERM)
         until = time.monotonic() + SECONDS
-        while instance.running() is not None:
+        while instance.running(settings.VAR) is not None:
             if time.monotonic() > until:
                 raise CommandError(f"Process {desk.pid} did not stop within {SECONDS} seconds.")
             time.sleep(0.1)
