@@ -73,13 +73,14 @@
     if (message.type !== "tickets") return;
     text("rail-count", message.open);
     if (!queue) return;
+    if (asking) overheard = true;  // the answer under way may hold an older picture of a row that is not here yet
     Object.keys(message.rows).forEach(function (number) { change(number, message.rows[number]); });
     message.gone.forEach(leave);
     if (queue.dataset.filtered) soon(); else { counts(message.counts); if (message.created) soon(); }
   }
 
   // ── Catching up: by GET, at once, then at most once a second ──
-  var asked = 0, pending = null, asking = false;
+  var asked = 0, pending = null, asking = false, overheard = false;
   function soon() {
     if (pending) return;
     pending = setTimeout(function () { pending = null; catchUp(); }, Math.max(20 + Math.random() * 80, asked + 1000 - Date.now()));
@@ -100,7 +101,10 @@
       });
       waiting.sort(function (a, b) { return b[0] - a[0]; });
       letIn();
-    }).catch(function () {}).then(function () { asking = false; });
+    }).catch(function () {}).then(function () {
+      asking = false;
+      if (overheard) { overheard = false; soon(); }
+    });
   }
   function probe() { if (!isLive()) ask("/tickets/changes/?since=" + Date.now()).catch(function () {}); }
   function ask(url) {
