@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db import models
 from django.http import HttpRequest
 
-from triage.models import Breaker, Budget, Call, Price, Spending
+from triage.models import Artifact, Breaker, Budget, Call, Price, Spending
 
 if TYPE_CHECKING:
     _CallAdmin = admin.ModelAdmin[Call]
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     _BudgetAdmin = admin.ModelAdmin[Budget]
     _SpendingAdmin = admin.ModelAdmin[Spending]
     _BreakerAdmin = admin.ModelAdmin[Breaker]
+    _ArtifactAdmin = admin.ModelAdmin[Artifact]
 else:
-    _CallAdmin = _PriceAdmin = _BudgetAdmin = _SpendingAdmin = _BreakerAdmin = admin.ModelAdmin
+    _ArtifactAdmin = _CallAdmin = _PriceAdmin = _BudgetAdmin = _SpendingAdmin = _BreakerAdmin = admin.ModelAdmin
 
 
 class ReadOnly:
@@ -101,3 +102,32 @@ class BreakerAdmin(ReadOnly, _BreakerAdmin):
     def close(self, request: HttpRequest, chosen: models.QuerySet[Breaker]) -> None:
         for breaker in chosen:
             Breaker.record_recovery(breaker.pk)
+
+
+@admin.register(Artifact)
+class ArtifactAdmin(ReadOnly, _ArtifactAdmin):
+    list_display = ("version", "kind", "live", "created_at", "decided_texts", "accuracy")
+    fields = ("kind", "version", "live", "created_at", "metrics")
+    actions = ("put_in_force",)
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Artifact]:
+        return super().get_queryset(request).defer("payload")  # a megabyte each
+
+    @admin.display(description="Decided texts")
+    def decided_texts(self, artifact: Artifact) -> int:
+        return int(artifact.metrics.get("decided_texts", 0))
+
+    @admin.display(description="Category, out of fold")
+    def accuracy(self, artifact: Artifact) -> str:
+        figures = artifact.metrics.get("fields", {}).get("category", {})
+        return f"{figures['accuracy']:.1%}" if "accuracy" in figures else ""
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("triage.change_artifact")
+
+    @admin.action(description="Put in force", permissions=["operate"])
+    def put_in_force(self, request: HttpRequest, chosen: models.QuerySet[Artifact]) -> None:
+        if chosen.count() != 1:
+            self.message_user(request, "Choose one fit.", messages.ERROR)
+            return
+        chosen.get().go_live()
