@@ -26,7 +26,7 @@ def environment(**_: Any) -> Iterable[CheckMessage]:
 _number = "Set it to a number, or leave it unset."
 _hints = {
     "BASE_URL": "Set BASE_URL to what people type, scheme and all, such as https://desk.example.com.",
-    "DATABASE_URL": "Set it to postgres://user:password@host:5432/name, or leave it unset for the one that comes along.",
+    "DATABASE_URL": "Set it to postgres://user:password@host:5432/name, or leave it unset: one comes along.",
     "EMAIL_URL": "Set it to smtp+tls://user:password@host:587 (or smtp+ssl), or leave it unset: mails become files.",
 }
 

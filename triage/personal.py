@@ -40,18 +40,19 @@ _given_away = re.compile(
 )
 _long_run = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{32,}+")
 _hexadecimal = re.compile(r"[0-9a-f]+|[0-9A-F]+")
-_key_begins, _key_ends = "-----BEGIN ", "-----END "
+_key_begins = "-----BEGIN "
+_key_ends = re.compile(r"-----END [A-Z ]{0,40}-----")
 
 
 def keys(text: str) -> Iterator[Span]:
     """Private keys, tokens of known make, what stands behind "password:", and long runs that look drawn by lot."""
     start = text.find(_key_begins)
     while start != -1:
-        end = text.find(_key_ends, start)
-        end = len(text) if end == -1 else min(end + 60, text.find("\n", end) % (len(text) + 1))
+        ended = _key_ends.search(text, start)
+        end = ended.end() if ended else len(text)
         if "PRIVATE KEY" in text[start : start + 60]:
             yield start, end
-        start = text.find(_key_begins, max(end, start + 1))
+        start = text.find(_key_begins, end)
     yield from (match.span() for match in _known_key.finditer(text))
     for match in _given_away.finditer(text):
         if any(character.isdigit() for character in match[1]):
@@ -236,6 +237,9 @@ def pieces(text: str, names: Sequence[str] = ()) -> list[tuple[str, str]]:
 
 
 def _cut(kind: str, text: str, finder: Finder) -> Iterator[tuple[str, str]]:
+    if len(text) < 4 and not any(map(str.isalnum, text)):
+        yield "", text  # what stands between values, most often
+        return
     reached = 0
     for start, end in sorted(finder(text)):
         if start >= reached and end > start:

@@ -70,7 +70,7 @@ def test_it_answers_and_writes_the_call_down(server: FakeMessagesAPI) -> None:
     assert row.input_tokens and row.output_tokens
     expected = (Decimal(row.input_tokens) * Decimal("0.10") + Decimal(row.output_tokens) * Decimal("0.50")) / 10**6
     assert row.cost == expected == Decimal(answer.cost_usd or "nothing")
-    assert row.price["valid_from"] == "2026-10-07"
+    assert row.price is not None and row.price["valid_from"] == "2026-10-07"
     assert answer.call_id == row.pk
 
 
