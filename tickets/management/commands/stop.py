@@ -25,7 +25,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         desk = instance.running(settings.VAR)
         if options["idle"]:
-            if desk is None:
+            if desk is None or desk.pid == os.getppid():  # `up` ends so, when its processes are gone
                 self._stop_database(only_idle=True)
             return
         if desk is None:
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         from triage.postgres import server
 
         directory = settings.DATABASES["default"]["DIRECTORY"]
-        if server.stop_if_unused(directory, within=0.0) if only_idle else server.stop(directory):
+        if server.stop_if_unused(directory, within=2.0) if only_idle else server.stop(directory):
             self.stdout.write("The database is stopped.")
 
     def _stop(self, desk: instance.Running) -> None:

@@ -6,7 +6,6 @@ import http.client
 import io
 import logging
 import os
-import secrets
 import signal
 import socket
 import sys
@@ -15,17 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
+from tickets.management.commands.prepare import ensure_admin
 from tickets.models import Ticket
 from triage import instance
 from triage.watch import Child, Desk, die_with_parent, interrupt_on_signals, open_log
 
-READY_SECONDS = 60
+READY_SECONDS = 120
 _DAPHNE = [sys.executable, "-m", "daphne", "-v", "0"]  # no access log of its own: requests are logged as JSON
 
 
@@ -67,7 +66,7 @@ class Command(BaseCommand):
         if not Ticket.objects.exists():
             self._say("The database is empty: filling it with a taxonomy and demo tickets.")
             call_command("seed", verbosity=0)
-        password = _admin_password()
+        password = ensure_admin()
         connections.close_all()
         desk.start(_child("worker", [sys.executable, str(settings.BASE_DIR / "manage.py"), "work"]))
         self._wait_until_ready(desk)
@@ -130,21 +129,6 @@ def _require_free_port(host: str, port: int) -> None:
             raise CommandError(
                 f"Port {port} on {host} cannot be used ({error.strerror}). Choose another: PORT={port + 1} make up"
             ) from error
-
-
-def _admin_password() -> str | None:
-    """The password to show once: only of an admin made now without ADMIN_PASSWORD."""
-    users = get_user_model().objects
-    given = os.environ.get("ADMIN_PASSWORD", "")
-    admin = users.filter(username="admin").first()
-    if admin is None:
-        password = given or secrets.token_urlsafe(12)
-        users.create_superuser("admin", password=password)
-        return None if given else password
-    if given and not admin.check_password(given):
-        admin.set_password(given)
-        admin.save(update_fields=["password"])
-    return None
 
 
 def _log_to_file() -> None:
