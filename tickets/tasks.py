@@ -18,7 +18,7 @@ from tickets.actions.status import close_settled
 from tickets.models import Delivery, Lane, Ticket, TriageState
 from tickets.models.work import LEASE, RENEW_EVERY
 from triage import calls
-from triage.queue import Cluster, beat, ring
+from triage.queue import Cluster, beat, ring, stopping
 
 log = structlog.get_logger(__name__)
 BUDGET = 40.0  # seconds a drain claims new work; well under the cluster's timeout
@@ -48,7 +48,7 @@ class Drain:
         with ThreadPoolExecutor(2, "embed") as processor, ThreadPoolExecutor(8, "send") as senders:
             try:
                 while True:
-                    if time.monotonic() < until:
+                    if time.monotonic() < until and not stopping():
                         await self._take_up(processor, senders)
                     elif await sync_to_async(self._is_due)():
                         await sync_to_async(ring)(self.queue)
