@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 NEIGHBOURS = 8
+# No figure out of some hundred texts can claim more.
+CERTAIN = 0.99
 # Below this likeness a neighbour is no argument.
 AKIN = 0.45
 # A tag needs this much of the neighbours' weight, or less when its word stands in the text. On the starter set,
@@ -73,7 +75,7 @@ class LocalEngine:
                 continue
             probabilities = head.probabilities(by_embedding[columns], by_words[columns], allowed)
             best = int(probabilities.argmax())
-            confidence = _dampened(float(probabilities[best]), familiar, len(head.values))
+            confidence = min(CERTAIN, _dampened(float(probabilities[best]), familiar, len(head.values)))
             reason = self._reason(head, best, features, neighbours, familiar)
             applies = head.apply_from is not None and confidence >= head.apply_from
             readings[name] = FieldReading(

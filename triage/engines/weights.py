@@ -138,7 +138,8 @@ def from_bytes(payload: bytes) -> Weights:
             letters=arrays["letters"],
             letters_bias=arrays["letters_bias"],
             novelty=Novelty(**header["novelty"]),
-            reference=arrays.get("reference"),
+            # Kept in half precision, multiplied in single: numpy has no fast product of halves.
+            reference=arrays["reference"].astype(np.float32) if "reference" in arrays else None,
             about=header["about"],
         )
     except Unreadable:
