@@ -9,7 +9,7 @@ import uuid
 from typing import Any
 from urllib.parse import parse_qs
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 
 from tickets.live import SHOWN, Audience, Changes, Presence, audience_of, may_see
@@ -126,14 +126,14 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     async def _audience(self) -> Audience | None:
         if self.user is None or not self.user.is_authenticated:
             return None
-        return await sync_to_async(_audience_of_pk)(self.user.pk)
+        return await database_sync_to_async(_audience_of_pk)(self.user.pk)
 
     async def _ticket(self) -> int | None:
         """The number of the ticket whose page this is, if the person may see it."""
         asked = parse_qs(self.scope.get("query_string", b"").decode("latin-1")).get("ticket", [""])[0]
         if not (asked.isascii() and asked.isdigit() and len(asked) < 18):
             return None
-        return int(asked) if await sync_to_async(may_see)(self.user, int(asked)) else None
+        return int(asked) if await database_sync_to_async(may_see)(self.user, int(asked)) else None
 
 
 def _audience_of_pk(pk: int) -> Audience | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from django.db.models import Count
 from django.template.loader import get_template
 
@@ -156,7 +156,7 @@ class Shown:
         async with self._locked():
             missing = [number for number, seq in wanted.items() if self._rows.get(number, (0, None))[0] < seq]
             if missing:
-                found = await sync_to_async(_render_numbers)(missing)
+                found = await database_sync_to_async(_render_numbers)(missing)
                 for number in missing:
                     self._rows.pop(number, None)
                 self._rows.update({number: (wanted[number], row) for number, row in found.items()})
@@ -169,7 +169,7 @@ class Shown:
         async with self._locked():
             known = self._counts.get(audience)
             if known is None or known[0] < seq:
-                known = (seq, await sync_to_async(_counts_for)(user))
+                known = (seq, await database_sync_to_async(_counts_for)(user))
                 self._counts[audience] = known
             return known[1]
 

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from tickets.models import Agent, ApiKey, Event, Review, Source, Status, Team, Ticket
+from triage.models import User
+
+
+@pytest.fixture
+def admin(client: Client, taxonomy: None) -> Client:
+    boss = User.objects.create_superuser("boss", "boss@example.org", "a long password")
+    Agent.objects.create(user=boss, role="admin")
+    client.force_login(boss)
+    return client
+
+
+def _values(ticket: Ticket, **changed: object) -> dict[str, object]:
+    held = {
+        "status": ticket.status,
+        "team": ticket.team_id or "",
+        "category": "",
+        "priority": ticket.priority,
+        "tags": "",
+        "is_technical": "unknown",
+        "messages-TOTAL_FORMS": 0,
+        "messages-INITIAL_FORMS": 0,
+    }
+    return held | changed
+
+
+def _change(client: Client, ticket: Ticket, **changed: object) -> None:
+    address = reverse("admin:tickets_ticket_change", args=[ticket.pk])
+    answer = client.post(address, _values(ticket, **changed))
+    assert answer.status_code == 302, answer.context["errors"]
+    ticket.refresh_from_db()
+
+
+def test_a_visitor_is_sent_to_the_one_sign_in(client: Client, db: None) -> None:
+    answer = client.get("/admin/", follow=True)
+    assert answer.redirect_chain[-1][0].startswith("/sign-in/")
+
+
+def test_a_field_changed_here_counts_as_a_persons_decision(admin: Client, reviewed: Ticket) -> None:
+    _change(admin, reviewed, priority="P1")
+    assert reviewed.priority == "P1"
+    assert reviewed.decided_by_person("priority")
+    assert not reviewed.decided_by_person("category")
+    decision = Review.objects.get(field="priority")
+    assert (decision.by.username, decision.after) == ("boss", "P1")
+    latest = Event.objects.filter(pgh_obj=reviewed).order_by("-pgh_id").first()
+    assert latest.actor == f"user:{decision.by_id}"
+
+
+def test_a_team_changed_here_moves_the_ticket(admin: Client, reviewed: Ticket) -> None:
+    billing = Team.objects.get(key="billing")
+    _change(admin, reviewed, team=billing.pk)
+    assert reviewed.team == billing
+    assert reviewed.decided_by_person("team")
+
+
+def test_a_status_changed_here_keeps_its_time(admin: Client, reviewed: Ticket) -> None:
+    _change(admin, reviewed, status="closed")
+    assert reviewed.status == Status.CLOSED
+    assert reviewed.resolved_at is not None
+
+
+def test_nothing_is_decided_by_saving_without_a_change(admin: Client, reviewed: Ticket) -> None:
+    _change(admin, reviewed)
+    assert not Review.objects.exists()
+
+
+@pytest.mark.parametrize("action", ["run_again", "close"])
+def test_many_tickets_are_run_again_or_closed(admin: Client, reviewed: Ticket, action: str) -> None:
+    address = reverse("admin:tickets_ticket_changelist")
+    admin.post(address, {"action": action, "_selected_action": [reviewed.pk]})
+    reviewed.refresh_from_db()
+    if action == "close":
+        assert reviewed.status == Status.CLOSED
+    else:
+        assert reviewed.triage_state == "submitted"
+
+
+def test_a_new_key_is_shown_once_and_only_its_digest_is_kept(admin: Client) -> None:
+    source = Source.objects.get(kind="api")
+    values = {"name": "Shop", "scopes": ["read", "write"], "source": source.pk}
+    shown = admin.post(reverse("admin:tickets_apikey_add"), values, follow=True).content.decode()
+    found = re.search(r"td_[\w-]{40,}", shown)
+    assert found is not None
+    row = ApiKey.objects.get()
+    assert row.digest == ApiKey.digest_of(found.group())
+    assert found.group() not in admin.get(reverse("admin:tickets_apikey_changelist")).content.decode()
+
+
+def test_a_key_that_approves_needs_a_person(admin: Client) -> None:
+    source = Source.objects.get(kind="api")
+    values = {"name": "Shop", "scopes": ["approve"], "source": source.pk}
+    assert admin.post(reverse("admin:tickets_apikey_add"), values).status_code == 200
+    assert not ApiKey.objects.exists()
+
+
+def test_revoking_ends_a_key(admin: Client) -> None:
+    source = Source.objects.get(kind="api")
+    row = ApiKey.objects.create(name="Shop", prefix="td_1", digest="x", scopes=["read"], source=source)
+    admin.post(reverse("admin:tickets_apikey_changelist"), {"action": "revoke", "_selected_action": [row.pk]})
+    row.refresh_from_db()
+    assert row.revoked_at is not None
+
+
+@pytest.mark.parametrize("name", ["suggestion", "review", "event", "delivery", "draft", "example", "importrun"])
+def test_what_the_desk_writes_is_only_read_here(admin: Client, reviewed: Ticket, name: str) -> None:
+    assert admin.get(reverse(f"admin:tickets_{name}_changelist")).status_code == 200
+    assert admin.get(reverse(f"admin:tickets_{name}_add")).status_code == 403
+
+
+def test_every_settings_page_opens_without_inline_script(admin: Client, reviewed: Ticket) -> None:
+    pages = [reverse("admin:index"), reverse("admin:tickets_ticket_change", args=[reviewed.pk])]
+    pages += [reverse(f"admin:tickets_{name}_add") for name in ("team", "category", "source", "apikey", "agent")]
+    for page in pages:
+        shown = admin.get(page)
+        assert shown.status_code == 200, page
+        assert "<script>" not in shown.content.decode(), page
+        assert " onclick=" not in shown.content.decode(), page

@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from tests.tickets.conftest import MakeTicket, last_seen
+from tickets.actions import conversation, drafts, intake, replies
+from tickets.models import Delivery, Draft, Message, Status, Ticket
+from triage.models import User
+
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def desk(client: Client, agent: User) -> Client:
+    client.force_login(agent)
+    return client
+
+
+def _approval(ticket: Ticket, **given: str) -> dict[str, str]:
+    return {"text": "Thank you.", "version": "1", "answers": str(last_seen(ticket)), **given}
+
+
+def test_it_shows_the_conversation_the_draft_and_the_proposal(desk: Client, reviewed: Ticket) -> None:
+    shown = desk.get(reviewed.get_absolute_url()).content.decode()
+    assert "The CSV export stops half way." in shown
+    assert "Thank you for the report.</textarea>" in shown
+    assert 'id="field-category"' in shown
+    assert "Like others." in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<script>alert(1)</script>",
+        '<img src="https://evil.example/pixel.gif">',
+        "![pixel](https://evil.example/pixel.gif)",
+        "[press](javascript:alert(1))",
+        "<a href='javascript:alert(1)'>x</a>",
+        '<svg onload="alert(1)">',
+    ],
+)
+def test_a_message_can_neither_run_nor_load_anything(desk: Client, make_ticket: MakeTicket, text: str) -> None:
+    ticket = make_ticket(title=text[:200], text=text)
+    conversation.comment(ticket=ticket, text=text, by=None)
+    page = desk.get(ticket.get_absolute_url())
+    shown = page.content.decode()
+    assert "<script>alert" not in shown
+    assert "<img" not in shown
+    assert 'href="javascript' not in shown
+    assert "<a href='javascript" not in shown
+    assert "<svg onload" not in shown
+    assert "script-src 'self'" in page["Content-Security-Policy"]
+
+
+def test_quoted_mail_is_folded(desk: Client, make_ticket: MakeTicket) -> None:
+    ticket = make_ticket(text="It works now.\n\nOn Monday, Support <s@example.org> wrote:\n> Try this\n> and that")
+    shown = desk.get(ticket.get_absolute_url()).content.decode()
+    assert '<details class="quoted">' in shown
+    assert shown.index("It works now.") < shown.index('<details class="quoted">') < shown.index("and that")
+
+
+def test_approving_sends_once_and_resolves(desk: Client, agent: User, reviewed: Ticket) -> None:
+    answer = desk.post(f"/tickets/{reviewed.number}/approval/", _approval(reviewed))
+    assert answer.status_code == 302
+    reviewed.refresh_from_db()
+    assert reviewed.status == Status.RESOLVED
+    delivery = Delivery.objects.get(ticket=reviewed)
+    assert (delivery.review.by, delivery.review.text) == (agent, "Thank you.")
+
+
+def test_sending_and_keeping_open_waits_for_the_customer(desk: Client, reviewed: Ticket) -> None:
+    desk.post(f"/tickets/{reviewed.number}/approval/", _approval(reviewed, keep_open="1"))
+    reviewed.refresh_from_db()
+    assert reviewed.status == Status.WAITING
+
+
+def test_a_second_press_of_approve_sends_nothing_more_and_says_so(desk: Client, reviewed: Ticket) -> None:
+    values = _approval(reviewed)
+    desk.post(f"/tickets/{reviewed.number}/approval/", values, headers=HTMX)
+    again = desk.post(f"/tickets/{reviewed.number}/approval/", values, headers=HTMX)
+    assert again.status_code == 409
+    assert "sent a reply at" in again.content.decode()
+    assert Delivery.objects.filter(ticket=reviewed).count() == 1
+
+
+def test_of_two_who_approve_one_sends_and_the_other_is_told_and_keeps_the_text(
+    desk: Client, lead: User, reviewed: Ticket
+) -> None:
+    seen = last_seen(reviewed)
+    replies.approve(ticket=reviewed, text="Mine.", version=1, answers=seen, by=lead)
+    answer = desk.post(f"/tickets/{reviewed.number}/approval/", _approval(reviewed, text="Typed with care."))
+    shown = answer.content.decode()
+    assert answer.status_code == 409
+    assert "Lea sent a reply at" in shown
+    assert "Typed with care.</textarea>" in shown
+    assert Delivery.objects.filter(ticket=reviewed).count() == 1
+
+
+def test_a_reply_to_a_customer_who_wrote_again_is_not_sent(desk: Client, reviewed: Ticket) -> None:
+    values = _approval(reviewed)
+    intake.add_customer_message(ticket=reviewed, text="One more thing.")
+    answer = desk.post(f"/tickets/{reviewed.number}/approval/", values)
+    assert answer.status_code == 409
+    assert "The customer wrote again" in answer.content.decode()
+    assert "Thank you.</textarea>" in answer.content.decode()
+    assert not Delivery.objects.exists()
+    assert 'id="stale"' in desk.get(reviewed.get_absolute_url()).content.decode()
+
+
+def test_an_empty_reply_is_refused_at_its_place(desk: Client, reviewed: Ticket) -> None:
+    answer = desk.post(f"/tickets/{reviewed.number}/approval/", _approval(reviewed, text="  "), headers=HTMX)
+    assert answer.status_code == 422
+    assert "The reply is empty" in answer.content.decode()
+
+
+def test_autosave_keeps_the_text_and_hands_back_the_new_version(desk: Client, agent: User, reviewed: Ticket) -> None:
+    values = {"text": "Half a sen", "version": "1", "quiet": "1"}
+    answer = desk.post(f"/tickets/{reviewed.number}/draft/", values, headers=HTMX)
+    assert 'id="draft-version" value="2"' in answer.content.decode()
+    draft = Draft.objects.get(ticket=reviewed)
+    assert (draft.text, draft.editor) == ("Half a sen", agent)
+
+
+def test_approving_right_after_an_own_autosave_is_no_conflict(desk: Client, agent: User, reviewed: Ticket) -> None:
+    drafts.save(ticket=reviewed, text="Half a sen", version=1, by=agent)
+    answer = desk.post(f"/tickets/{reviewed.number}/approval/", _approval(reviewed, text="Half a sentence."))
+    assert answer.status_code == 302
+
+
+def test_a_draft_that_a_colleague_changed_meanwhile_is_not_overwritten(
+    desk: Client, lead: User, reviewed: Ticket
+) -> None:
+    drafts.save(ticket=reviewed, text="Hers.", version=1, by=lead)
+    values = {"text": "His.", "version": "1", "quiet": "1"}
+    answer = desk.post(f"/tickets/{reviewed.number}/draft/", values, headers=HTMX)
+    assert answer.status_code == 409
+    assert Draft.objects.get(ticket=reviewed).text == "Hers."
+
+
+def test_going_back_to_the_suggestion_can_be_undone(desk: Client, agent: User, reviewed: Ticket) -> None:
+    drafts.save(ticket=reviewed, text="Mine.", version=1, by=agent)
+    values = {"text": "Mine.", "version": "2", "restore": "1"}
+    answer = desk.post(f"/tickets/{reviewed.number}/draft/", values, headers=HTMX).content.decode()
+    assert Draft.objects.get(ticket=reviewed).text == "Thank you for the report."
+    assert 'id="undo-restore"' in answer
+    desk.post(f"/tickets/{reviewed.number}/draft/", {"text": "Mine.", "version": "3"})
+    assert Draft.objects.get(ticket=reviewed).text == "Mine."
+
+
+def test_correcting_a_field_makes_it_a_persons(desk: Client, reviewed: Ticket) -> None:
+    values = {"field": "priority", "value": "P2"}
+    answer = desk.post(f"/tickets/{reviewed.number}/review/", values, headers=HTMX)
+    assert "Priority corrected." in answer.content.decode()
+    reviewed.refresh_from_db()
+    assert reviewed.priority == "P2"
+    assert reviewed.decided_by_person("priority")
+
+
+def test_accepting_all_takes_over_what_is_held(desk: Client, agent: User, reviewed: Ticket) -> None:
+    desk.post(f"/tickets/{reviewed.number}/review/", {"accept": "all"})
+    reviewed.refresh_from_db()
+    assert reviewed.decided_by_person("team")
+    assert not reviewed.decided_by_person("category")
+
+
+def test_accepting_what_the_machine_was_unsure_of_sets_it(desk: Client, reviewed: Ticket) -> None:
+    reading = {"value": "bug", "confidence": 0.4, "band": "ask", "reason": "Words.", "engine": "rules"}
+    reviewed.suggestions.create(fields={"category": reading}, confidence=0.4, escalated=True)
+    desk.post(f"/tickets/{reviewed.number}/review/", {"accept": "category"})
+    reviewed.refresh_from_db()
+    assert reviewed.value_of("category") == "bug"
+    assert reviewed.decided_by_person("category")
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "word"),
+    [
+        ("review", {"field": "priority", "value": "P9"}, "is not a priority"),
+        ("review", {}, "Say which field"),
+        ("escalation", {"reason": " "}, "Say why"),
+        ("comments", {"text": ""}, "Write something first"),
+        ("status", {"status": "new"}, "new only until"),
+        ("status", {"status": "nonsense"}, "Choose a status"),
+        ("assignment", {"assignee": "nobody-of-that-name"}, "nobody of that name"),
+    ],
+)
+def test_what_is_wrong_is_said_at_its_place(
+    desk: Client, reviewed: Ticket, name: str, values: dict[str, str], word: str
+) -> None:
+    fragment = desk.post(f"/tickets/{reviewed.number}/{name}/", values, headers=HTMX)
+    assert fragment.status_code == 422
+    assert word in fragment.content.decode()
+    page = desk.post(f"/tickets/{reviewed.number}/{name}/", values)
+    assert page.status_code == 422
+    assert word in page.content.decode()
+
+
+def test_escalating_names_the_reason_and_does_not_resolve(desk: Client, reviewed: Ticket) -> None:
+    desk.post(f"/tickets/{reviewed.number}/escalation/", {"reason": "Needs the lead."})
+    reviewed.refresh_from_db()
+    assert (reviewed.status, reviewed.escalation_reason) == (Status.ESCALATED, "Needs the lead.")
+    assert "Needs the lead." in desk.get(reviewed.get_absolute_url()).content.decode()
+
+
+def test_comments_are_internal_and_shown_apart(desk: Client, reviewed: Ticket) -> None:
+    desk.post(f"/tickets/{reviewed.number}/comments/", {"text": "Seen this **before**."})
+    assert reviewed.messages.filter(kind=Message.Kind.COMMENT).count() == 1
+    shown = desk.get(reviewed.get_absolute_url()).content.decode()
+    assert "Internal comment" in shown
+    assert "<strong>before</strong>" in shown
+
+
+def test_closing_and_reopening(desk: Client, reviewed: Ticket) -> None:
+    desk.post(f"/tickets/{reviewed.number}/status/", {"status": "closed"})
+    reviewed.refresh_from_db()
+    assert reviewed.status == Status.CLOSED
+    desk.post(f"/tickets/{reviewed.number}/status/", {"status": "in_review"})
+    reviewed.refresh_from_db()
+    assert reviewed.status == Status.IN_REVIEW
+
+
+def test_taking_a_ticket_and_letting_it_go(desk: Client, agent: User, reviewed: Ticket) -> None:
+    desk.post(f"/tickets/{reviewed.number}/assignment/", {"assignee": "me"})
+    reviewed.refresh_from_db()
+    assert reviewed.assignee == agent
+    desk.post(f"/tickets/{reviewed.number}/assignment/", {"assignee": ""})
+    reviewed.refresh_from_db()
+    assert reviewed.assignee is None
+
+
+def test_a_delivery_that_may_be_lost_waits_for_a_persons_word(desk: Client, reviewed: Ticket) -> None:
+    desk.post(f"/tickets/{reviewed.number}/approval/", _approval(reviewed))
+    delivery = Delivery.objects.get(ticket=reviewed)
+    Delivery.objects.filter(pk=delivery.pk).update(state="unknown", error="The desk stopped while sending.")
+    shown = desk.get(reviewed.get_absolute_url()).content.decode()
+    assert "It is not known whether" in shown
+    assert "The desk stopped while sending." in shown
+    desk.post(f"/tickets/{reviewed.number}/deliveries/{delivery.pk}/", {"decision": "sent"})
+    delivery.refresh_from_db()
+    assert delivery.state == Delivery.State.SENT
+
+
+def test_a_delivery_of_another_ticket_cannot_be_decided_here(
+    desk: Client, reviewed: Ticket, make_ticket: MakeTicket
+) -> None:
+    desk.post(f"/tickets/{reviewed.number}/approval/", _approval(reviewed))
+    delivery = Delivery.objects.get(ticket=reviewed)
+    other = make_ticket(title="Other")
+    answer = desk.post(f"/tickets/{other.number}/deliveries/{delivery.pk}/", {"decision": "retry"})
+    assert answer.status_code == 404
+
+
+def test_similar_tickets_of_other_teams_are_not_named(desk: Client, reviewed: Ticket, make_ticket: MakeTicket) -> None:
+    from tickets.models import Team
+
+    near, far = make_ticket(title="Near and ours"), make_ticket(title="Near and theirs")
+    vector = [1.0] + [0.0] * 383
+    for ticket in (reviewed, near, far):
+        Ticket.objects.filter(pk=ticket.pk).update(embedding=vector)
+    Ticket.objects.filter(pk=far.pk).update(team=Team.objects.get(key="billing"))
+    shown = desk.get(reviewed.get_absolute_url()).content.decode()
+    assert "Near and ours" in shown
+    assert "Near and theirs" not in shown
+
+
+def test_the_pieces_leave_the_editor_alone_unless_asked(desk: Client, reviewed: Ticket) -> None:
+    address = f"/tickets/{reviewed.number}/pieces/"
+    assert 'id="reply-text"' not in desk.get(address, headers=HTMX).content.decode()
+    assert 'id="reply-text"' in desk.get(f"{address}?editor=1", headers=HTMX).content.decode()
+
+
+def test_the_clock_of_the_first_answer_is_shown(desk: Client, reviewed: Ticket) -> None:
+    Ticket.objects.filter(pk=reviewed.pk).update(due_at=timezone.now() - timedelta(hours=2))
+    assert "First answer overdue by 2h" in desk.get(reviewed.get_absolute_url()).content.decode()
