@@ -1,0 +1,80 @@
+"""Every page, in both themes and at the width of a phone: accessible, within its frame, and silent on the console."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Visit
+from tests.running import RunningDesk
+
+pytestmark = pytest.mark.browser
+PHONE = {"width": 390, "height": 844}
+INSIDE = ("/", "/tickets/", "/tickets/?status=escalated", "/tickets/?q=nothing-has-this-word", "/tickets/{number}/",
+          "/calls/", "/summary/", "/welcome/", "/tickets/999999/")  # fmt: skip
+OUTSIDE = ("/sign-in/", "/support/", "/support/t/forged/")
+
+
+def violations(page: Page) -> list[str]:
+    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {one['nodes'][0]['target']} {one['nodes'][0]['html'][:160]}" for one in found]
+
+
+def settle(page: Page) -> None:
+    """Wait for what a page still does of its own: transitions would be judged half way."""
+    page.wait_for_load_state("networkidle") if page.locator("#connection").count() == 0 else page.wait_for_timeout(400)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_desks_pages_have_no_accessibility_violation(visit: Visit, desk: RunningDesk, theme: str) -> None:
+    number = desk.rows("SELECT max(number) FROM tickets_ticket WHERE status = 'in_review'")[0][0]
+    page = visit("/tickets/", color_scheme=theme, watched=False)
+    page.goto("/summary/")
+    page.locator("#write-summary").click()
+    page.wait_for_url("**/summary/*/")
+    for address in INSIDE:
+        page.goto(address.format(number=number))
+        settle(page)
+        assert violations(page) == [], f"{address} in {theme}"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_pages_outside_have_no_accessibility_violation(visit: Visit, theme: str) -> None:
+    page = visit("/support/", color_scheme=theme, signed_in=False, watched=False)
+    for address in OUTSIDE:
+        page.goto(address)
+        settle(page)
+        assert violations(page) == [], f"{address} in {theme}"
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen(visit: Visit, desk: RunningDesk) -> None:
+    number = desk.rows("SELECT max(number) FROM tickets_ticket WHERE status = 'in_review'")[0][0]
+    page = visit("/tickets/", watched=False)
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    for address in (*INSIDE, *OUTSIDE):
+        page.goto(address.format(number=number))
+        settle(page)
+        too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert too_wide == 0, f"{address} is {too_wide} px too wide"
+
+
+def test_every_page_keeps_to_the_content_security_policy_and_to_the_desk(visit: Visit, desk: RunningDesk) -> None:
+    number = desk.rows("SELECT max(number) FROM tickets_ticket WHERE status = 'in_review'")[0][0]
+    page = visit("/tickets/")
+    for address in ("/", "/tickets/", f"/tickets/{number}/", "/calls/", "/summary/", "/welcome/", "/support/",
+                    "/api/v1/docs", "/admin/"):  # fmt: skip
+        page.goto(address)
+        settle(page)
+
+
+def test_the_theme_can_be_switched_and_stays(visit: Visit) -> None:
+    page = visit("/tickets/", color_scheme="light")
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.locator("#theme-switch").click()
+    page.goto("/")
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert dark != light
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
