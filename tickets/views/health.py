@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooSlow
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -71,7 +71,6 @@ def _findings() -> dict[str, Finding]:
     return {name: _outcome(name, future, until) for name, future in running.items()}
 
 
-_pool = ThreadPoolExecutor(8, "readyz")
 _waiting: dict[str, Future[Finding]] = {}
 _lock = threading.Lock()
 
@@ -81,8 +80,17 @@ def _begin(name: str, check: Callable[[], str]) -> Future[Finding]:
     with _lock:
         future = _waiting.get(name)
         if future is None or future.done():
-            future = _waiting[name] = _pool.submit(_measure, check)
+            future = _waiting[name] = Future()
+            # A daemon: a process that is told to end must not wait for a database that says nothing.
+            threading.Thread(target=_run, args=(future, check), name=f"readyz-{name}", daemon=True).start()
         return future
+
+
+def _run(future: Future[Finding], check: Callable[[], str]) -> None:
+    try:
+        future.set_result(_measure(check))
+    except BaseException as error:
+        future.set_exception(error)
 
 
 def _measure(check: Callable[[], str]) -> Finding:

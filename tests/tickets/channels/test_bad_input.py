@@ -17,8 +17,8 @@ from tickets.channels.base import Inbound, complaints
 from tickets.models import Message, Ticket
 
 SCRIPT = "<script>alert('x')</script><img src=x onerror=alert(1)>"
-RIGHT_TO_LEFT = "\u202eمرحبا بالعالم שלום\u202c"  # noqa: RUF001
-FOUR_BYTES = "😀👩‍👩‍👧‍👦𝕏 broken"  # noqa: RUF001
+RIGHT_TO_LEFT = "\u202eمرحبا بالعالم שלום\u202c"
+FOUR_BYTES = "😀👩‍👩‍👧‍👦𝕏 broken"
 STORED = (SCRIPT, RIGHT_TO_LEFT, FOUR_BYTES, "\x1b[31mred", "'; DROP TABLE tickets; --", "{{ 7*7 }}", "%s %(x)s", "\\")
 
 
