@@ -12,14 +12,15 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, ParamSpec, TypeVar
 
 import structlog
 from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
-from django.db import close_old_connections, connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from triage import correlation, mask
@@ -78,16 +79,20 @@ def ask_sync(question: Question) -> AskedModel:
 
 
 async def _in_database(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do it in the thread of the database, on a connection that still lives; within a transaction, on that one."""
+    """Do it in the thread of the database; once more on a new connection when the old one is gone. Within a
+    transaction, on the connection of that, whatever becomes of it."""
 
     def done() -> T:
         if connection.in_atomic_block:
             return work(*args, **kwargs)
-        close_old_connections()
         try:
             return work(*args, **kwargs)
+        except (OperationalError, InterfaceError):
+            connection.close()
+            return work(*args, **kwargs)
         finally:
-            close_old_connections()
+            if connection.settings_dict["CONN_MAX_AGE"] == 0:
+                connection.close()  # back to the pool
 
     return await sync_to_async(done)()
 
@@ -128,25 +133,24 @@ class Outcome:
 
 
 def _begin(question: Question, endpoint: str, model: str, counts: Mapping[str, int]) -> Begun:
-    """May we? Then write down that we do. One transaction."""
-    with transaction.atomic():
-        state = Budget.state()
-        if state.exhausted:
-            raise NoAnswer(f"the budget of ${state.limit} for this month is spent")
-        leave = Breaker.ask_leave(endpoint, probe_lease=timedelta(seconds=settings.TRIAGE_MODEL_TIMEOUT + PATIENCE))
-        if isinstance(leave, Breaker):
-            wait = round(leave.closed_to_calls_for)
-            raise NoAnswer(f"{endpoint} failed repeatedly and is left alone for another {wait} seconds")
-        call = Call.objects.create(
-            operation=question.operation,
-            provider=PROVIDER,
-            model_asked=model,
-            prompt_version=question.prompt_version,
-            masked=dict(counts),
-            subject_kind=question.subject_kind,
-            subject_id=question.subject_id,
-            correlation_id=correlation.current(),
-        )
+    """May we? Then write down that we do."""
+    state = Budget.state()
+    if state.exhausted:
+        raise NoAnswer(f"the budget of ${state.limit} for this month is spent")
+    leave = Breaker.ask_leave(endpoint, probe_lease=timedelta(seconds=settings.TRIAGE_MODEL_TIMEOUT + PATIENCE))
+    if isinstance(leave, Breaker):
+        wait = round(leave.closed_to_calls_for)
+        raise NoAnswer(f"{endpoint} failed repeatedly and is left alone for another {wait} seconds")
+    call = Call.objects.create(
+        operation=question.operation,
+        provider=PROVIDER,
+        model_asked=model,
+        prompt_version=question.prompt_version,
+        masked=dict(counts),
+        subject_kind=question.subject_kind,
+        subject_id=question.subject_id,
+        correlation_id=correlation.current(),
+    )
     return Begun(call, probe=leave == "probe")
 
 
@@ -267,7 +271,7 @@ def _reckoned(call: Call, reply: Reply) -> dict[str, Any]:
         "cache_write_1h_tokens": usage.cache_write_1h,
         "output_tokens": usage.output,
     }
-    price = Price.of(reply.model or call.model_asked, timezone.localdate(call.created_at))
+    price = _price(reply.model or call.model_asked, timezone.localdate(call.created_at), int(time.monotonic() // 60))
     tokens = Tokens(usage.input, usage.cache_read, usage.cache_write_5m, usage.cache_write_1h, usage.output)
     cost = price.cost(tokens, us_only=usage.us_only) if price else None
     if cost is not None:
@@ -281,6 +285,12 @@ def _reckoned(call: Call, reply: Reply) -> dict[str, Any]:
             "price": cost.price,
         }
     return values
+
+
+@lru_cache(maxsize=16)
+def _price(model: str, day: date, minute: int) -> Price | None:
+    """Looked up once a minute: prices change twice a year."""
+    return Price.of(model, day)
 
 
 def _tell_breaker(begun: Begun, endpoint: str, outcome: Outcome) -> None:

@@ -9,8 +9,8 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from asgiref.sync import async_to_sync
-from django.db import ProgrammingError, transaction
+from asgiref.sync import async_to_sync, sync_to_async
+from django.db import OperationalError, ProgrammingError, connection, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -408,3 +408,24 @@ def test_a_server_that_pays_no_heed_to_the_schema_is_shown_it_the_next_time(sett
         calls.ask_sync(question())
         assert json.loads(calls.ask_sync(question()).text)["category"] == "billing"
     assert list(Call.objects.order_by("pk").values_list("status", flat=True)) == ["invalid", "ok"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_was_lost_while_the_model_thought_loses_nothing(server: FakeMessagesAPI) -> None:
+    server.latency = 0.5
+
+    async def asked_and_cut_off() -> str:
+        task = asyncio.create_task(calls.ask(question()))
+        while not server.in_flight:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await sync_to_async(_end_this_connection)()
+        return (await task).text
+
+    assert async_to_sync(asked_and_cut_off)()
+    assert Call.objects.get().status == CallStatus.OK
+    assert Spending.objects.get().calls == 1
+
+
+def _end_this_connection() -> None:
+    with pytest.raises(OperationalError), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")

@@ -50,9 +50,10 @@ class Breaker(models.Model):
     @classmethod
     def ask_leave(cls, provider: str, *, probe_lease: timedelta) -> Pass | Breaker:
         """May this provider be called? "closed": yes; "probe": yes, and report how it went; else the open breaker."""
-        breaker = cls.objects.filter(pk=provider).first()
-        if breaker is None or breaker.opened_at is None:
+        found = list(cls.objects.filter(pk=provider))
+        if not found or found[0].opened_at is None:
             return "closed"
+        breaker = found[0]
         now = timezone.now()
         if breaker.state == "half-open":
             unprobed = models.Q(probe_until=None) | models.Q(probe_until__lte=now)

@@ -58,9 +58,15 @@ class Budget(models.Model):
 
     @classmethod
     def state(cls) -> BudgetState:
-        spending = Spending.objects.filter(month=month_of(timezone.now())).first() or Spending()
-        limit = cls.objects.values_list("monthly_limit", flat=True).first()
-        return BudgetState(limit=limit, spent=spending.cost, unknown=spending.unknown)
+        """In one query, for it stands before every call."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT b.monthly_limit, s.cost, s.unknown FROM (SELECT %s::date AS month) AS now "
+                "LEFT JOIN triage_budget AS b ON true LEFT JOIN triage_spending AS s ON s.month = now.month",
+                [month_of(timezone.now())],
+            )
+            limit, spent, unknown = cursor.fetchone()
+        return BudgetState(limit=limit, spent=spent or Decimal(0), unknown=unknown or 0)
 
 
 class Spending(models.Model):
