@@ -149,8 +149,8 @@ def tag(text: str, neighbours: Sequence[Neighbour]) -> Tagging:
         near = max(0.0, neighbour.likeness - AKIN / 2)
         total += near
         given = neighbour.labels.get("tags")
-        for name in given if isinstance(given, tuple) else ():
-            weight[name] += near
+        for name in given if isinstance(given, tuple | list) else ():
+            weight[str(name)] += near
     if not total:
         return Tagging((), 0.0, "")
     shares = {

@@ -5,7 +5,7 @@ import pytest
 
 from tests.triage.conftest import Write
 from triage.embedding import embed
-from triage.engines.local import LocalEngine, familiarity
+from triage.engines.local import LocalEngine, Neighbour, familiarity, tag
 from triage.engines.weights import Novelty, from_bytes, version_of
 from triage.learning import starter
 from triage.learning.calibrate import calibration_error
@@ -62,6 +62,14 @@ def test_a_decided_example_like_it_takes_the_strangeness_away(
     assert reading.confidence > alone.confidence
     assert "1 decided ticket" in reading.reason
     assert "Smith" not in reading.reason
+
+
+def test_tags_come_from_the_texts_nearest_to_it() -> None:
+    near = [Neighbour(0.9, {"tags": ("vpn", "remote")}, ""), Neighbour(0.8, {"tags": ("vpn",)}, "")]
+    far = [Neighbour(0.1, {"tags": ("payroll",)}, "")]
+    assert tag("it drops", [*near, *far]).tags == ("vpn", "remote")
+    assert tag("it drops", far).tags == ()
+    assert tag("it drops", []).tags == ()
 
 
 def test_it_never_leaves_the_taxonomy(local: LocalEngine, write: Write) -> None:
