@@ -25,6 +25,9 @@ SIGNS: dict[str, tuple[str, ...]] = {
     "positive": ("great", "love", "thank you"),
     "urgent": ("urgent", "immediately", "asap", "right now"),
 }
+# Without any sign: what most tickets are.
+USUAL = ("other", "P3", "minor", "small", "neutral", 1, None)
+_headings = re.compile(r"^(?:Subject: |\[(?:customer|agent)\]$|Priority the writer chose: .*$)", re.MULTILINE)
 _fence = re.compile(
     r"=== (?:ticket|conversation) (\w{16}) ===\n(.*?)\n=== end of (?:ticket|conversation) \1 ===", re.DOTALL
 )
@@ -34,7 +37,7 @@ _word = re.compile(r"[a-z][a-z-]{4,20}")
 def subject_matter(prompt: str) -> str:
     """The text that the prompt is about: what stands in its last fence, or all of it."""
     fenced = _fence.findall(prompt)
-    return str(fenced[-1][1]) if fenced else prompt
+    return _headings.sub("", str(fenced[-1][1])).strip() if fenced else prompt
 
 
 def as_the_schema_says(schema: Mapping[str, Any], text: str, name: str = "") -> Any:
@@ -78,7 +81,8 @@ def _chosen(values: list[Any], text: str, name: str) -> Any:
         return sum(lowered.count(sign) for sign in signs) if isinstance(value, str) else 0
 
     best = max(values, key=said)
-    return best if said(best) else values[_drawn(text, name) % len(values)]
+    usual = [value for value in values if value in USUAL and not isinstance(value, bool)]
+    return best if said(best) else (usual or [values[_drawn(text, name) % len(values)]])[0]
 
 
 def _tags(text: str) -> list[str]:
