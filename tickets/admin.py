@@ -57,7 +57,8 @@ admin.site.site_header = "Triage Desk settings"
 admin.site.site_title = "Settings"
 admin.site.index_title = "What the desk works with"
 admin.site.site_url = "/tickets/"
-admin.site.login = login_required(admin.site.login)  # type: ignore[method-assign]  one sign-in for the whole desk
+# One sign-in for the whole desk: the admin's own form would be a second one.
+admin.site.login = login_required(admin.site.login)  # type: ignore[method-assign]
 
 
 class TicketForm(_TicketForm):

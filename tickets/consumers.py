@@ -25,7 +25,7 @@ PROCESS = uuid.uuid4().hex
 presence = Presence(PROCESS)
 
 
-class DeskConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
+class DeskConsumer(AsyncJsonWebsocketConsumer):
     """Refuses whoever is not staff; joins the groups of the person's teams, and of the ticket that is open."""
 
     async def connect(self) -> None:
@@ -126,7 +126,8 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     async def _audience(self) -> Audience | None:
         if self.user is None or not self.user.is_authenticated:
             return None
-        return await database_sync_to_async(_audience_of_pk)(self.user.pk)
+        audience: Audience | None = await database_sync_to_async(_audience_of_pk)(self.user.pk)
+        return audience
 
     async def _ticket(self) -> int | None:
         """The number of the ticket whose page this is, if the person may see it."""
