@@ -2,7 +2,7 @@
 // A frozen server is noticed by its missing heartbeat; without a socket the page asks every 15 seconds.
 (function () {
   "use strict";
-  var BEAT_LOST = 25000, POLL = 15000, SLOWEST = 30000, MOST_ROWS = 150;
+  var BEAT_LOST = 25000, POLL = 15000, SLOWEST = 15000, MOST_ROWS = 150;
   var address = document.body.dataset.live;
   if (!address) return;
 

@@ -85,6 +85,7 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
     calls = list(Call.objects.about("ticket", ticket.number).newest_first()[:50])
     costs = [call.cost for call in calls if call.cost is not None]
     agent = Agent.objects.filter(user=user).first()
+    fields = rows_of(ticket, suggestion)
     return {
         "ticket": ticket,
         "now": int(timezone.now().timestamp() * 1000),
@@ -94,7 +95,8 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "suggestion": suggestion,
         "answers": last_inbound(ticket) or "",
         "citations": _citations(suggestion, user),
-        "fields": rows_of(ticket, suggestion),
+        "fields": fields,
+        "acceptable": any(field.acceptable and field.value for field in fields),
         "similar": _similar(ticket, user),
         "calls": calls,
         "cost": sum(costs) if costs else None,
