@@ -55,7 +55,7 @@ async def ask(question: Question) -> AskedModel:
     if not provider.configured():
         raise NoAnswer("no language model is configured")
     (system, user), restore, counts = mask.mask_all([question.system, question.user], question.names)
-    request = Request(settings.TRIAGE_MODEL, system, user, question.max_tokens, question.schema)
+    request = Request(settings.TRIAGE_MODEL, _sendable(system), _sendable(user), question.max_tokens, question.schema)
     await provider.prepare()
     begun = await _in_database(_begin, question, provider.endpoint, request.model, counts)
     outcome = await _attempt(begun, provider, request)
@@ -111,6 +111,11 @@ def close_abandoned(*, older_than: timedelta = timedelta(minutes=5)) -> int:
                 Spending.add(None, at=call.created_at)
                 closed += 1
     return closed
+
+
+def _sendable(text: str) -> str:
+    """Without half characters, which JSON over HTTP has no bytes for."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 @dataclass(frozen=True, slots=True)

@@ -287,6 +287,14 @@ def test_a_value_with_a_quote_does_not_break_the_json_it_returns_to(server: Fake
     assert "Ace" not in json.dumps(server.bodies)
 
 
+@pytest.mark.parametrize(
+    "text", ["half \ud83d of a face", "nul \x00 bytes", "\u202eright to left", "", " ", "x" * 300_000]
+)
+def test_any_text_can_be_asked_about(server: FakeMessagesAPI, text: str) -> None:
+    assert calls.ask_sync(question(text, schema=None)).text
+    assert len(server.bodies) == 1
+
+
 # Breaker and budget.
 
 
