@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 from tickets.actions.errors import Conflict
@@ -102,10 +103,12 @@ def requester_of(email: str | None, name: str = "") -> Requester | None:
     """The customer with this address, made when new; a name that was missing is filled in."""
     if not email:
         return None
-    requester = Requester.objects.filter(email__iexact=email).first()
+    # Not iexact: that asks for UPPER(email), and the index is on LOWER(email).
+    people = Requester.objects.annotate(address=Lower("email")).filter(address=email.lower())
+    requester = people.first()
     if requester is None:
         Requester.objects.bulk_create([Requester(email=email, name=name)], ignore_conflicts=True)
-        return Requester.objects.get(email__iexact=email)
+        return people.get()
     if name and not requester.name:
         requester.name = name
         requester.save(update_fields=["name"])

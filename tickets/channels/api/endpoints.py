@@ -128,6 +128,7 @@ def create_ticket(
     with in_the_name_of(key):
         receipt = intake.receive(inbound, source=source)
     if receipt.created:
+        Ticket._meta.get_field("draft").set_cached_value(receipt.ticket, None)  # nobody needs to ask the database
         return answer(present(receipt.ticket, description=inbound.text), code=201)
     return answer(shown(receipt.ticket.number))
 
@@ -206,10 +207,12 @@ def approve_reply(request: HttpRequest, number: int, body: Approval) -> HttpResp
         raise Problem(403, "no_person", "Only a key that is bound to a person may approve.")
     ticket = find(key, number)
     draft = ticket.current_draft
+    answers = draft.answers_id if draft else last_inbound(ticket)
     text = body.text or (draft.text if draft else "")
     if not text:
+        if ticket.messages.filter(kind=Message.Kind.OUTBOUND, pk__gt=answers or 0).exists():
+            raise Problem(409, "already_sent", "A reply was sent already, and the customer has not written since.")
         raise invalid(("text", "This ticket has no draft. Send the text of the reply."))
-    answers = draft.answers_id if draft else last_inbound(ticket)
     with in_the_name_of(key) as person:
         assert person is not None  # noqa: S101  the key has one
         delivery = replies.approve(
