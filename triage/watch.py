@@ -127,8 +127,10 @@ class Desk:
             child.end(within=max(0.1, until - time.monotonic()))
         _say("Web and worker are stopped.")
         if self.embedded:
-            command = [sys.executable, str(ROOT / "manage.py"), "stop", "--idle"]
-            subprocess.run(command, cwd=ROOT, check=False)  # noqa: S603  our own command
+            from triage.postgres import server  # only now: it takes memory
+
+            if server.stop_if_unused(Path(self.var), within=2.0):
+                _say("The database is stopped.")
 
     def hand_over(self, lock: int) -> NoReturn:
         """Become a process that only watches; the lock stays with it."""

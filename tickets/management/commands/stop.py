@@ -25,7 +25,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         desk = instance.running(settings.VAR)
         if options["idle"]:
-            if desk is None or desk.pid == os.getppid():  # `up` ends so, when its processes are gone
+            if desk is None:
                 self._stop_database(only_idle=True)
             return
         if desk is None:
