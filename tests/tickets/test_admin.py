@@ -50,8 +50,10 @@ def test_a_field_changed_here_counts_as_a_persons_decision(admin: Client, review
     assert reviewed.decided_by_person("priority")
     assert not reviewed.decided_by_person("category")
     decision = Review.objects.get(field="priority")
+    assert decision.by is not None
     assert (decision.by.username, decision.after) == ("boss", "P1")
     latest = Event.objects.filter(pgh_obj=reviewed).order_by("-pgh_id").first()
+    assert latest is not None
     assert latest.actor == f"user:{decision.by_id}"
 
 

@@ -15,7 +15,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import connections
 
 from tests.tickets.conftest import MakeTicket
-from tickets import consumers
+from tickets import consumers, live
 from tickets.actions import review
 from tickets.consumers import DeskConsumer
 from tickets.models import Team, Ticket
@@ -147,13 +147,13 @@ def test_two_desks_of_a_process_share_one_rendering(
     lead: User, agent: User, make_ticket: MakeTicket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rendered: list[list[int]] = []
-    original = consumers.SHOWN.rows.__globals__["_render_numbers"]
+    original = live._render_numbers
 
     def counting(numbers: list[int]) -> Any:
         rendered.append(numbers)
         return original(numbers)
 
-    monkeypatch.setitem(consumers.SHOWN.rows.__globals__, "_render_numbers", counting)
+    monkeypatch.setattr(live, "_render_numbers", counting)
 
     async def test() -> None:
         async with _desk(lead) as first, _desk(agent) as second:

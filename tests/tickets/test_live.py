@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -114,7 +115,7 @@ def test_the_same_event_from_two_groups_is_news_once() -> None:
 
 def test_desks_are_counted_over_processes_and_forgotten_when_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
-    monkeypatch.setattr(live.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     presence = Presence("here")
     presence.here = 2
     presence.note("there", 3)
