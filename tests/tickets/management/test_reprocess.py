@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -74,7 +75,7 @@ def test_it_waits_and_says_what_is_different_and_what_it_cost(
             subject_id=str(reviewed.number),
         )
 
-    monkeypatch.setattr(reprocess.time, "sleep", read_meanwhile)
+    monkeypatch.setattr(time, "sleep", read_meanwhile)
     out = run()
     assert "none → bug: 1" in out
     assert "$0.5000" in out
