@@ -127,9 +127,15 @@ def field_word(name: str) -> str:
 
 
 @register.filter
+def is_something(value: Any) -> bool:
+    """Whether a tracked value is one; False and 0 are."""
+    return value not in (None, "", [])
+
+
+@register.filter
 def field_value(value: Any) -> str:
     """A tracked value as the history shows it."""
-    if value in (None, "", []):
+    if not is_something(value):
         return "nothing"
     if isinstance(value, bool):
         return "yes" if value else "no"

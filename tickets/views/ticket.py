@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from django.contrib import messages as toasts
@@ -16,7 +18,7 @@ from django.views.decorators.vary import vary_on_headers
 from tickets.actions.drafts import last_inbound
 from tickets.actions.errors import Conflict, Forbidden, Refused
 from tickets.models import Agent, Status, Suggestion, Ticket
-from tickets.models.history import changes_of
+from tickets.models.history import Change, changes_of
 from tickets.views.frame import person
 from tickets.views.proposal import rows_of
 from triage.models import User
@@ -100,10 +102,15 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "similar": _similar(ticket, user),
         "calls": calls,
         "cost": sum(costs) if costs else None,
-        "history": changes_of(ticket),
+        "history": _history(ticket),
         "people": _people(),
         "next_number": _next(ticket, user),
     }
+
+
+def _history(ticket: Ticket) -> list[list[Change]]:
+    """Changes, newest first, those of one deed together."""
+    return [list(deed) for _, deed in groupby(changes_of(ticket), key=attrgetter("at", "actor", "correlation_id"))]
 
 
 def _people() -> Iterable[User]:

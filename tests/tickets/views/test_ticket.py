@@ -276,3 +276,13 @@ def test_the_pieces_leave_the_editor_alone_unless_asked(desk: Client, reviewed: 
 def test_the_clock_of_the_first_answer_is_shown(desk: Client, reviewed: Ticket) -> None:
     Ticket.objects.filter(pk=reviewed.pk).update(due_at=timezone.now() - timedelta(hours=2))
     assert "First answer overdue by 2h" in desk.get(reviewed.get_absolute_url()).content.decode()
+
+
+def test_the_history_names_who_changed_what_and_by_which_request(desk: Client, reviewed: Ticket) -> None:
+    headers = {"X-Correlation-ID": "abcdef123456"}
+    desk.post(f"/tickets/{reviewed.number}/review/", {"field": "priority", "value": "P1"}, headers=headers)
+    desk.post(f"/tickets/{reviewed.number}/review/", {"field": "priority", "value": "P2"}, headers=headers)
+    shown = desk.get(reviewed.get_absolute_url()).content.decode()
+    assert "<s>P1</s> to P2" in shown
+    assert "abcdef123456" in shown
+    assert '<span class="strong">Ada</span>' in shown[shown.index('id="history"') :]
