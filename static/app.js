@@ -38,6 +38,10 @@
 
   // ── htmx: what went wrong is said, with the number to ask with ──
   document.addEventListener("htmx:responseError", function (event) {
+    if (event.detail.elt.id === "ticket" && event.detail.xhr.status === 404) {
+      toast("This ticket is with another team now. What you typed is still here, but it cannot be sent.", "warning");
+      return;
+    }
     var xhr = event.detail.xhr, id = xhr.getResponseHeader("X-Correlation-ID") || "";
     toast("That did not work (" + xhr.status + "). What you typed is still here. Try again; if it stays, give " + id + ".", "error");
   });

@@ -111,7 +111,7 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
         while True:
             await asyncio.sleep(BEAT)
             rounds += 1
-            if rounds % 3 == 0 and await self._audience() != self.audience:
+            if rounds % 3 == 0 and (await self._signed_out() or await self._audience() != self.audience):
                 await self.close(code=SIGNED_OUT)
                 return
             if presence.due():
@@ -122,6 +122,11 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
         presence.note(PROCESS, presence.here)
         message = {"type": "desk.presence", "process": PROCESS, "count": presence.here}
         await self.channel_layer.group_send(EVERYBODY, message)
+
+    async def _signed_out(self) -> bool:
+        session = self.scope.get("session")
+        key = session.session_key if session is not None else None
+        return key is not None and not await session.aexists(key)
 
     async def _audience(self) -> Audience | None:
         if self.user is None or not self.user.is_authenticated:

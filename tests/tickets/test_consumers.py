@@ -13,6 +13,7 @@ from channels.layers import channel_layers
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import AnonymousUser
 from django.db import connections
+from django.test import Client
 
 from tests.tickets.conftest import MakeTicket
 from tickets import consumers, live
@@ -189,6 +190,25 @@ def test_who_is_deactivated_is_let_go(agent: User, monkeypatch: pytest.MonkeyPat
         socket.scope["user"] = agent
         assert (await socket.connect(timeout=5))[0]
         await sync_to_async(User.objects.filter(pk=agent.pk).update)(is_active=False)
+        async with asyncio.timeout(5):
+            while (message := await socket.receive_output(timeout=5))["type"] != "websocket.close":
+                pass
+        assert message["code"] == consumers.SIGNED_OUT
+        await socket.disconnect(timeout=5)
+
+    _run(test)
+
+
+def test_a_desk_whose_session_ended_is_let_go(agent: User, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumers, "BEAT", 0.05)
+    client.force_login(agent)
+    session = client.session
+
+    async def test() -> None:
+        socket = WebsocketCommunicator(DeskConsumer.as_asgi(), "/ws/desk/")
+        socket.scope.update(user=agent, session=session)
+        assert (await socket.connect(timeout=5))[0]
+        await sync_to_async(client.logout)()
         async with asyncio.timeout(5):
             while (message := await socket.receive_output(timeout=5))["type"] != "websocket.close":
                 pass

@@ -6,6 +6,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
@@ -19,6 +20,7 @@ PAGE = 50
 
 
 @require_safe
+@never_cache
 @login_required
 @vary_on_headers("HX-Request")
 def page(request: HttpRequest) -> HttpResponse:

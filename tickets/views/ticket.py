@@ -11,7 +11,9 @@ from django.contrib import messages as toasts
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils import timezone
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
@@ -30,6 +32,7 @@ PIECES = ("head", "conversation", "reply_state", "proposal", "facts", "similar",
 
 
 @require_safe
+@never_cache
 @login_required
 @vary_on_headers("HX-Request")
 def page(request: HttpRequest, number: int) -> HttpResponse:
@@ -55,7 +58,13 @@ def seen(request: HttpRequest, number: int) -> Ticket:
 
 
 def done(request: HttpRequest, ticket: Ticket, words: str, *, also: Iterable[str] = (), **context: Any) -> HttpResponse:
-    """Answer a decision that was carried out: its pieces to htmx, else back to the page with a word."""
+    """Answer a decision that was carried out: its pieces to htmx, else back to the page with a word.
+
+    Who gave the ticket to a team that is not theirs sees it no more, and is back in the queue.
+    """
+    if not Ticket.objects.visible_to(person(request)).filter(pk=ticket.pk).exists():
+        toasts.success(request, f"{words} #{ticket.number} is with another team now.")
+        return HttpResponseRedirect(reverse("tickets:queue"))
     if request.headers.get("HX-Request"):
         return _render_pieces(request, seen(request, ticket.number), (*PIECES, *also), said=words, **context)
     toasts.success(request, words)

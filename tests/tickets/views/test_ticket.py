@@ -286,3 +286,13 @@ def test_the_history_names_who_changed_what_and_by_which_request(desk: Client, r
     assert "<s>P1</s> to P2" in shown
     assert "abcdef123456" in shown
     assert '<span class="strong">Ada</span>' in shown[shown.index('id="history"') :]
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_who_gives_a_ticket_to_another_team_is_back_in_the_queue(
+    desk: Client, reviewed: Ticket, headers: dict[str, str]
+) -> None:
+    values = {"field": "team", "value": "billing"}
+    answer = desk.post(f"/tickets/{reviewed.number}/review/", values, headers=headers)
+    assert answer.headers.get("HX-Redirect" if headers else "Location") == "/tickets/"
+    assert "is with another team now" in desk.get("/tickets/").content.decode()
