@@ -35,8 +35,7 @@ def announce(ticket: Ticket, kind: Kind) -> None:
     message = {"type": "ticket.changed", "number": ticket.number, "kind": kind, "seq": time.time_ns() // 1000}
     # A ticket that may have changed its team is told to every agent: those who lost sight of it must drop the row.
     moved = kind in ("read", "routed")
-    for group in (EVERYTHING, SOME_TEAMS if moved else group_of(ticket.team_id), f"ticket-{ticket.number}"):
-        publish(group, message)
+    publish(message, EVERYTHING, SOME_TEAMS if moved else group_of(ticket.team_id), f"ticket-{ticket.number}")
 
 
 def group_of(team_id: int | None) -> str:

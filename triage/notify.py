@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -63,8 +64,9 @@ class NotifyChannelLayer(InMemoryChannelLayer):
                     await listening.execute(f"LISTEN {CHANNEL}")
                     self._ready.set()
                     async for notice in listening.notifies():
-                        group, message = json.loads(notice.payload)
-                        await super().group_send(group, message)
+                        groups, message = json.loads(notice.payload)
+                        for group in groups:
+                            await super().group_send(group, message)
             except (psycopg.OperationalError, OSError, RuntimeError):
                 # The server went away. Clients catch up by GET, so what was missed meanwhile is not lost.
                 self._ready.clear()
@@ -77,14 +79,15 @@ class NotifyChannelLayer(InMemoryChannelLayer):
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
         async with await _connect() as speaking:
-            await speaking.execute("SELECT pg_notify(%s, %s)", (CHANNEL, json.dumps([group, message])))
+            await speaking.execute("SELECT pg_notify(%s, %s)", (CHANNEL, json.dumps([[group], message])))
 
 
-def publish(group: str, message: dict[str, Any]) -> None:
-    """Send `message` to everybody in `group` when the transaction in force commits. Use from synchronous code."""
+def publish(message: dict[str, Any], *groups: str) -> None:
+    """Send `message` to everybody in `groups` when the transaction in force commits. Use from synchronous code."""
     if settings.REDIS_URL:
         layer = get_channel_layer()
-        transaction.on_commit(lambda: async_to_sync(layer.group_send)(group, message), robust=True)
+        for group in groups:
+            transaction.on_commit(partial(async_to_sync(layer.group_send), group, message), robust=True)
         return
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, json.dumps([group, message])])
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, json.dumps([groups, message])])

@@ -158,8 +158,15 @@ def test_a_ticket_may_name_another_source(api: ApiClient) -> None:
     assert api.send("post", "/tickets", NEW | {"source": "E-mail"}).json()["source"] == "E-mail"
 
 
-def test_it_refuses_a_source_that_is_not_known(api: ApiClient) -> None:
-    assert fields(problem(api.send("post", "/tickets", NEW | {"source": "Nowhere"}), 422)) == {"source"}
+def test_a_source_that_is_new_is_made_and_known_from_then_on(api: ApiClient) -> None:
+    first = api.send("post", "/tickets", NEW | {"source": "Old helpdesk", "external_id": "7"}).json()
+    again = api.send("post", "/tickets", NEW | {"source": "Old helpdesk", "external_id": "7"})
+    assert (again.status_code, again.json()["number"]) == (200, first["number"])
+    assert Source.objects.get(name="Old helpdesk").kind == "api"
+
+
+def test_it_refuses_a_source_with_an_endless_name(api: ApiClient) -> None:
+    assert fields(problem(api.send("post", "/tickets", NEW | {"source": "x" * 101}), 422)) == {"source"}
 
 
 def test_it_refuses_tickets_for_a_source_that_is_switched_off(api: ApiClient) -> None:

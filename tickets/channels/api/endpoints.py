@@ -64,6 +64,7 @@ class JsonParser(Parser):
         return json.loads(request.body)
 
 
+SOURCE_NAME = 100  # characters, as the model has it
 api = NinjaAPI(
     title="Triage Desk",
     version="1",
@@ -134,12 +135,12 @@ def create_ticket(
 
 
 def _source(key: ApiKey, name: str | None) -> Source:
+    """The source a ticket names, made when it is new: one client may bring the tickets of several systems."""
     source = key.source
     if name and name != source.name:
-        found = Source.objects.filter(name=name).first()
-        if found is None:
-            raise invalid(("source", "There is no source of this name. Leave it out for the key's own."))
-        source = found
+        if len(name) > SOURCE_NAME:
+            raise invalid(("source", f"Keep the name of a source under {SOURCE_NAME} characters."))
+        source, _ = Source.objects.get_or_create(name=name, defaults={"kind": "api"})
     if not source.active:
         raise Problem(403, "source_inactive", f"The source {source.name} takes no tickets now.")
     return source
