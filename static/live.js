@@ -8,7 +8,7 @@
 
   var socket = null, heard = 0, attempts = 0, timer = null, leaving = false;
   var queue = document.querySelector("[data-queue]"), ticket = document.getElementById("ticket");
-  var waiting = [];  // new rows that have not been let in yet: [number, html], newest first
+  var gap = false, waiting = [];  // new rows that have not been let in yet: [number, html], newest first
 
   // ── What the person sees of it ──
   var words = { live: "Live", reconnecting: "Reconnecting", polling: "Checking every 15 s", offline: "Offline" };
@@ -99,7 +99,10 @@
       answer.fresh.forEach(function (pair) {
         if (!document.getElementById("ticket-" + pair[0]) && !waiting.some(function (held) { return held[0] === pair[0]; })) waiting.push(pair);
       });
+      // More came than one answer holds: what is shown now lies below a gap, and gives way when they are let in.
+      if (answer.fresh.length >= Number(queue.dataset.page)) { waiting = answer.fresh; gap = true; }
       waiting.sort(function (a, b) { return b[0] - a[0]; });
+      if (waiting.length > MOST_ROWS) { waiting = waiting.slice(0, MOST_ROWS); gap = true; }
       letIn();
     }).catch(function () {}).then(function () {
       asking = false;
@@ -156,6 +159,10 @@
   function letIn(asked) {
     var idle = window.scrollY < 60 && !(document.activeElement && window.desk.typing(document.activeElement)) && !document.hidden;
     if (queue.dataset.paged || (!idle && !asked)) { news(); return; }
+    var cut = gap ? 0 : MOST_ROWS - waiting.length, shown = document.querySelectorAll("#rows [data-number]");
+    for (var i = cut; i < shown.length; i++) shown[i].remove();
+    if (shown.length > cut) older();
+    gap = false;
     var head = document.querySelector("#rows .row-head"), empty = document.getElementById("queue-empty");
     if (waiting.length && empty) empty.remove();
     waiting.slice().reverse().forEach(function (pair) {
@@ -165,14 +172,27 @@
       htmx.process(row);
     });
     waiting = [];
-    var rows = document.querySelectorAll("#rows [data-number]");
-    for (var i = MOST_ROWS; i < rows.length; i++) rows[i].remove();
     news();
+  }
+  // Rows were taken off the end: the way to the older ones begins after the last that is left, or is let in now.
+  function older() {
+    var shown = document.querySelectorAll("#rows [data-number]");
+    var last = shown.length ? shown[shown.length - 1].dataset.number : waiting[waiting.length - 1][0];
+    var link = document.getElementById("older");
+    if (!link) {
+      var foot = document.createElement("div");
+      foot.className = "queue-foot";
+      link = document.createElement("a");
+      link.className = "button"; link.id = "older"; link.rel = "next"; link.textContent = "Older tickets";
+      foot.append(link);
+      queue.append(foot);
+    }
+    link.href = location.pathname + "?" + queue.dataset.changes.split("?")[1] + "&before=" + last;
   }
   function news() {
     var place = document.getElementById("news");
     place.hidden = waiting.length === 0;
-    document.getElementById("news-words").textContent = waiting.length + " new";
+    document.getElementById("news-words").textContent = waiting.length + (gap ? "+ new" : " new");
   }
   if (queue) {
     document.getElementById("news-open").addEventListener("click", function () {

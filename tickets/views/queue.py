@@ -62,6 +62,7 @@ def queue_context(user: User, filters: Filters) -> dict[str, Any]:
     older = page_rows[PAGE - 1].number if len(page_rows) > PAGE else None
     return {
         "filters": filters,
+        "page_size": PAGE,
         "tabs": filters.tabs(narrowed),
         "rows": page_rows[:PAGE],
         "older": filters.address(before=older) if older else "",
