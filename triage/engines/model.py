@@ -172,6 +172,7 @@ def _one_of(values: tuple[Any, ...]) -> Any:
     return Literal[values] if values else None
 
 
+@lru_cache(maxsize=8)
 def json_schema(kind: type[BaseModel]) -> dict[str, Any]:
     """The JSON schema of the type, references put in place and titles left out: shorter, and more servers take it."""
     schema = kind.model_json_schema()
