@@ -64,7 +64,9 @@ class RunningDesk:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        with (self.var / "up.log").open("ab") as log:
+        if self.process is not None:
+            self.process.wait(10)  # a start after a kill
+        with (self.var / "up.log").open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "up"], cwd=ROOT, env=self.environment, stdout=log, stderr=log
             )
@@ -136,6 +138,11 @@ class RunningDesk:
     def mails(self) -> list[str]:
         """The mails that left, oldest first: one file each."""
         return [path.read_text() for path in sorted((self.var / "mail").glob("*.eml"))]
+
+    def said_last(self, part: str) -> str:
+        """The end of the log of `web` or `worker`."""
+        lines = (self.var / "log" / f"{part}.log").read_text(errors="replace").splitlines()
+        return "\n".join(line[:300] for line in lines[-25:])
 
     def running(self) -> dict[str, int]:
         """Process ids by part, as `up` wrote them down."""
