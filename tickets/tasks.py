@@ -43,6 +43,8 @@ class Drain:
         self.worked = 0
 
     async def run(self) -> int:
+        # A drain that ended in a lost connection has left it to this thread, which outlives the drain.
+        await sync_to_async(close_old_connections)()
         until = time.monotonic() + BUDGET
         renewal = asyncio.create_task(self._renew())
         with ThreadPoolExecutor(2, "embed") as processor, ThreadPoolExecutor(8, "send") as senders:
