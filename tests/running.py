@@ -127,12 +127,12 @@ class RunningDesk:
             return connection.execute(query, values).fetchall()
 
     @contextmanager
-    def holding(self, table: str) -> Iterator[None]:
-        """Let nobody write into `table` meanwhile: whoever wants to, waits."""
+    def holding(self, table: str) -> Iterator[int]:
+        """Let nobody write into `table` meanwhile: whoever wants to, waits. Gives the process that holds it."""
         parameters = server.ensure(self.var, doubt=True).connection_parameters()
         with psycopg.connect(**{**parameters, "dbname": "triage"}) as connection:
             connection.execute(f"LOCK TABLE {table} IN SHARE MODE")
-            yield
+            yield connection.info.backend_pid
             connection.rollback()
 
     def mails(self) -> list[str]:

@@ -100,8 +100,8 @@ def every_ticket_is_triaged_once(desk: RunningDesk, load: Load) -> None:
 
 def every_reply_is_sent_once_or_unknown(desk: RunningDesk, load: Load) -> None:
     deliveries = desk.rows(
-        "SELECT d.ticket_id, d.state, d.recipient FROM tickets_delivery d JOIN tickets_ticket t ON t.number = d.ticket_id "
-        "WHERE t.idempotency_key LIKE %s ORDER BY ticket_id",
+        "SELECT d.ticket_id, d.state, d.recipient FROM tickets_delivery d "
+        "JOIN tickets_ticket t ON t.number = d.ticket_id WHERE t.idempotency_key LIKE %s ORDER BY ticket_id",
         f"{load.name}-%",
     )
     assert [ticket for ticket, _, _ in deliveries] == sorted(load.approved)
@@ -111,6 +111,26 @@ def every_reply_is_sent_once_or_unknown(desk: RunningDesk, load: Load) -> None:
         allowed = {"sent": {1}, "unknown": {0, 1}}[state]
         assert copies in allowed, f"ticket {ticket} is {state} and left {copies} times"
     assert len(mails) <= len(deliveries)
+
+
+def test_a_connection_lost_in_the_middle_of_a_reading_does_not_stay_lost(desk: RunningDesk) -> None:
+    key = desk.api_key("the cut connections")
+    stored = desk.api("POST", "/tickets", key, {"title": "Before the cut", "description": "Hello?"})[1]["number"]
+    settle(desk, "the ticket is read")
+    with desk.holding("tickets_suggestion") as holder:
+        desk.api("POST", f"/tickets/{stored}/reprocess", key, {})
+        wait_for(partial(is_in, desk, stored, "processing"), seconds=10, what="it is being read again")
+        time.sleep(1)
+        desk.rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = 'triage' AND pid NOT IN (pg_backend_pid(), %s)",
+            holder,
+        )
+    wait_for(partial(is_in, desk, stored, "triaged"), seconds=40, what="it is read over a new connection")
+
+
+def is_in(desk: RunningDesk, number: int, state: str) -> bool:
+    return desk.rows("SELECT triage_state FROM tickets_ticket WHERE number = %s", number) == [(state,)]
 
 
 def test_killing_the_starter_ends_everything_and_loses_nothing(desk: RunningDesk) -> None:
