@@ -13,6 +13,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 import psutil
@@ -97,18 +98,11 @@ class ClusterProcess(Child):
         """Whether sentinel, pusher, monitor and all workers live. django-q2 replaces one that died in half a second."""
         if not self.pid:
             return False
-        try:
-            sentinels = [child for child in psutil.Process(self.pid).children() if _lives(child)]
-            return any(
-                len([child for child in sentinel.children() if _lives(child)]) >= self._auxiliaries_and_workers
-                for sentinel in sentinels
-            )
-        except psutil.Error:
-            return False
+        return any(len(_children(sentinel)) >= self._auxiliaries_and_workers for sentinel in _children(self.pid))
 
-    def incomplete_seconds(self) -> float:
+    def missing_seconds(self, *, complete: bool) -> float:
         """How long processes have been missing, as far as this was asked."""
-        if self.is_complete():
+        if complete:
             self._incomplete_since = None
             return 0.0
         self._incomplete_since = self._incomplete_since or time.monotonic()
@@ -155,5 +149,19 @@ def _configure(name: queue.Cluster) -> None:
     Conf.WORKERS = alternative.get("workers", Conf.WORKERS)
 
 
-def _lives(process: psutil.Process) -> bool:
-    return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+def _children(pid: int) -> list[int]:
+    """The living children of a process. Linux keeps a list of them; elsewhere all processes have to be looked at."""
+    listed = Path(f"/proc/{pid}/task/{pid}/children")
+    try:
+        pids = [int(child) for child in listed.read_text().split()]
+    except OSError:
+        with suppress(psutil.Error):
+            return [child.pid for child in psutil.Process(pid).children() if child.status() != psutil.STATUS_ZOMBIE]
+        return []
+    return [child for child in pids if _lives(child)]
+
+
+def _lives(pid: int) -> bool:
+    with suppress(psutil.Error):
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    return False

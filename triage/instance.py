@@ -20,14 +20,11 @@ class Running:
     worker: int | None = None
 
 
-def take(var: Path) -> int | None:
+def take(var: Path, *, address: str) -> int | None:
     """The lock of this var/, held until the process ends, or None while another holds it. Not inherited."""
-    handle = os.open(_folder(var) / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return None
+    handle = _lock(var)
+    if handle is not None:
+        note(var, Running(pid=os.getpid(), address=address))
     return handle
 
 
@@ -40,13 +37,23 @@ def note(var: Path, running: Running) -> None:
 
 def running(var: Path) -> Running | None:
     """What runs now; None when nothing does, whatever an old file says."""
-    handle = take(var)
+    handle = _lock(var)
     if handle is not None:
         os.close(handle)
         return None
     with suppress(OSError, ValueError, TypeError):
         return Running(**json.loads((_folder(var) / "up.json").read_text()))
     return None
+
+
+def _lock(var: Path) -> int | None:
+    handle = os.open(_folder(var) / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
 
 
 def _folder(var: Path) -> Path:

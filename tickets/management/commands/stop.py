@@ -40,7 +40,10 @@ class Command(BaseCommand):
         from triage.postgres import server
 
         directory = settings.DATABASES["default"]["DIRECTORY"]
-        if server.stop_if_unused(directory, within=2.0) if only_idle else server.stop(directory):
+        if only_idle:
+            server.stop_if_unused(directory, within=2.0)
+        else:
+            server.stop(directory)
             self.stdout.write("The database is stopped.")
 
     def _stop(self, desk: instance.Running) -> None:

@@ -35,13 +35,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if os.environ.get("TRIAGE_UNDER_MAKE"):
             die_with_parent(signal.SIGTERM)  # killing make ends the desk too
-        lock = _take_lock()
-        interrupt_on_signals()
         self.bind = os.environ.get("BIND", "127.0.0.1")
+        address = settings.BASE_URL if self.bind == "127.0.0.1" else f"http://{self.bind}:{settings.PORT}"
+        lock = _take_lock(address)
+        interrupt_on_signals()
         _require_free_port(self.bind, settings.PORT)
         _log_to_file()
         Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # whitenoise warns of a missing folder
-        address = settings.BASE_URL if self.bind == "127.0.0.1" else f"http://{self.bind}:{settings.PORT}"
         desk = Desk(var=str(settings.VAR), address=address, embedded=_embedded())
         try:
             self._start(desk)
@@ -94,8 +94,8 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def _take_lock() -> int:
-    lock = instance.take(settings.VAR)
+def _take_lock(address: str) -> int:
+    lock = instance.take(settings.VAR, address=address)
     if lock is None:
         other = instance.running(settings.VAR)
         where = f" at {other.address} (process {other.pid})" if other else ""

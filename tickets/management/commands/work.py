@@ -75,6 +75,7 @@ class Supervisor:
             self._end()
 
     def _watch(self, number: int, one: ClusterProcess) -> None:
+        self.board.complete[number] = one.is_complete()
         reason = self._reason_to_start(number, one)
         if reason is not None:
             if one.pid:
@@ -85,12 +86,12 @@ class Supervisor:
             one.start()
             self.board.started_at[number] = one.started_at
             self.board.stalled[number] = False
-        self.board.complete[number] = one.is_complete()
 
     def _reason_to_start(self, number: int, one: ClusterProcess) -> str | None:
         if not one.is_running():
             return "its main process or sentinel ended"
-        if one.incomplete_seconds() > MISSING_SECONDS and time.monotonic() - one.started_at > 2 * MISSING_SECONDS:
+        missing = one.missing_seconds(complete=bool(self.board.complete[number]))
+        if missing > MISSING_SECONDS and time.monotonic() - one.started_at > 2 * MISSING_SECONDS:
             return "a process is missing and was not replaced"
         if self.board.stalled[number]:
             return "bells wait and nothing moves"
