@@ -7,6 +7,7 @@ from django.test import Client
 
 from tickets.actions import keys
 from tickets.first_steps import checklist_for
+from tickets.models import Agent
 from triage.models import User
 
 
@@ -45,3 +46,9 @@ def test_the_page_shows_what_to_set(client: Client, boss: User, settings: Any) -
     settings.ANTHROPIC_API_KEY = settings.ANTHROPIC_BASE_URL = ""
     client.force_login(boss)
     assert "ANTHROPIC_API_KEY" in client.get("/welcome/").content.decode()
+
+
+def test_hiding_the_steps_gives_an_outsider_no_place_at_the_desk(client: Client, outsider: User) -> None:
+    client.force_login(outsider)
+    assert client.post("/welcome/dismissal/").status_code == 403
+    assert not Agent.objects.filter(user=outsider).exists()
