@@ -217,10 +217,15 @@ def _tag_counts(tickets: Tickets, *, at_least: int) -> QuerySet[Ticket, tuple[st
     )
 
 
+MACHINES = ("local", "model", "rules")
+
+
 def decided_alone(tickets: Tickets, period: Period) -> float | None:
-    """Of the tickets read within the period, the share whose category the machine was sure enough to apply itself."""
+    """Of the tickets read within the period, the share whose category the machine was sure enough to apply itself.
+
+    A category that a person has set or accepted since is the person's, and counts among the rest.
+    """
+    by_itself = Q(provenance__category__band="apply", provenance__category__engine__in=MACHINES)
     read = tickets.filter(period.within("triaged_at"), triage_state=TriageState.TRIAGED)
-    counted = read.order_by().aggregate(
-        all=Count("pk"), applied=Count("pk", filter=Q(provenance__category__band="apply"))
-    )
+    counted = read.order_by().aggregate(all=Count("pk"), applied=Count("pk", filter=by_itself))
     return counted["applied"] / counted["all"] if counted["all"] else None

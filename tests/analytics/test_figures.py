@@ -170,8 +170,19 @@ def test_only_the_ten_most_frequent_tags_are_listed(tickets: Any, make: Make) ->
 
 def test_the_machine_decided_alone_what_it_applied(tickets: Any, make: Make) -> None:
     for band in ("apply", "suggest", "suggest", "apply"):
-        make(triage_state="triaged", triaged_at=timezone.now(), provenance={"category": {"band": band}})
+        make(
+            triage_state="triaged",
+            triaged_at=timezone.now(),
+            provenance={"category": {"band": band, "engine": "local"}},
+        )
     make(triage_state="submitted")
+    assert figures.decided_alone(tickets, WEEK) == 0.5
+
+
+def test_what_a_person_decided_is_not_the_machines(tickets: Any, make: Make) -> None:
+    for engine in ("local", "person"):
+        provenance = {"category": {"band": "apply", "engine": engine}}
+        make(triage_state="triaged", triaged_at=timezone.now(), provenance=provenance)
     assert figures.decided_alone(tickets, WEEK) == 0.5
 
 

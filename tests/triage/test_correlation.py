@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import uuid
+from typing import Any
 
 import pytest
 import structlog
@@ -38,10 +39,9 @@ def test_the_id_ends_with_the_work() -> None:
 
 def test_a_log_line_is_one_json_object_with_the_id_in_force() -> None:
     handler = logging.StreamHandler()
-    formatter = structlog.stdlib.ProcessorFormatter(
-        **{key: value for key, value in settings.LOGGING["formatters"]["json"].items() if key != "()"}
-    )
-    handler.setFormatter(formatter)
+    formatters: Any = settings.LOGGING["formatters"]
+    options = {key: value for key, value in formatters["json"].items() if key != "()"}
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(**options))
     record = logging.LogRecord("tickets.tasks", logging.INFO, __file__, 1, "ticket_read", None, None)
     record.ticket = 7
     with tracing("trace-of-a-log"):
