@@ -133,8 +133,10 @@ def add_customer_message(
         Draft.objects.filter(ticket=held).update(stale=True)
         if held.status in ENDED or held.status == Status.WAITING:
             held.set_status(Status.NEW)
+        if not held.escalated:
+            held.provenance.pop("escalated", None)  # a person's no was about what had been written until then
         held.submit(lane=None)
-        held.save(update_fields=[*SUBMISSION, "status", "resolved_at"])
+        held.save(update_fields=[*SUBMISSION, "status", "resolved_at", "provenance"])
         ring("interactive")
         announce(held, "changed")
     return message

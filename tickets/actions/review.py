@@ -12,6 +12,7 @@ from tickets.actions.errors import Forbidden, Invalid
 from tickets.actions.learning import remember
 from tickets.live import announce
 from tickets.models import Agent, ApiKey, Review, SlaPolicy, Status, Ticket
+from tickets.models.ticket import ESCALATION
 from triage.models import User
 
 DECIDED_BY_PEOPLE = (
@@ -85,10 +86,8 @@ def escalate(*, ticket: Ticket, reason: str, by: User) -> Ticket:
     with transaction.atomic():
         held = Ticket.objects.select_for_update(of=("self",)).get(pk=ticket.pk)
         held.set_status(Status.ESCALATED)
-        held.escalated = True
-        held.escalation_reason = reason
-        held.provenance["escalated"] = {"engine": "person"}
-        held.save(update_fields=["status", "resolved_at", "escalated", "escalation_reason", "provenance", "updated_at"])
+        held.decide_escalated(True, reason)
+        held.save(update_fields=["status", "resolved_at", *ESCALATION, "updated_at"])
         Review.objects.create(
             ticket=held, suggestion=held.latest_suggestion, decision=Review.Decision.ESCALATED, why=reason, by=by
         )

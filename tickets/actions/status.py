@@ -9,19 +9,25 @@ from django.utils import timezone
 from tickets.actions.errors import Invalid
 from tickets.live import announce
 from tickets.models import Status, Ticket
+from tickets.models.ticket import ESCALATION
 from triage.correlation import acting
 from triage.models import User
 
 
 def change(*, ticket: Ticket, status: Status, by: User | None) -> Ticket:
-    """Close, resolve, reopen or set to waiting. `new` is the machine's word: nobody sets it."""
+    """Escalate, close, resolve, reopen or set to waiting. `new` is the machine's word: nobody sets it.
+
+    Escalated, or taken back from there into review, the ticket stays so: the machine's next reading does not move it.
+    """
     if status == Status.NEW:
         raise Invalid("not_a_choice", "A ticket is new only until it is read. Choose in_review.", field="status")
     with transaction.atomic():
         held = Ticket.objects.select_for_update(of=("self",)).get(pk=ticket.pk)
         if held.status != status:
+            if Status.ESCALATED in (status, held.status) and status in (Status.ESCALATED, Status.IN_REVIEW):
+                held.decide_escalated(status == Status.ESCALATED)
             held.set_status(status)
-            held.save(update_fields=["status", "resolved_at", "updated_at"])
+            held.save(update_fields=["status", "resolved_at", *ESCALATION, "updated_at"])
             announce(held, "changed")
     return held
 

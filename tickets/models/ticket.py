@@ -219,6 +219,11 @@ class Ticket(Work):
         elif self.resolved_at is None:
             self.resolved_at = timezone.now()
 
+    def decide_escalated(self, escalated: bool, reason: str = "") -> None:
+        """Keep what a person says about it. The caller saves the fields of ESCALATION."""
+        self.escalated, self.escalation_reason = escalated, reason
+        self.provenance["escalated"] = {"engine": "person"}
+
     def submit(self, *, lane: Lane | None = None) -> None:
         """Put the ticket before the machine again, at once. The caller saves the fields of SUBMISSION."""
         if lane is not None:
@@ -235,6 +240,7 @@ class Ticket(Work):
         self.due_at = self.created_at + timedelta(minutes=minutes) if minutes else None
 
 
+ESCALATION = ("escalated", "escalation_reason", "provenance")
 SUBMISSION = ("triage_state", "attempts", "error", "lease_until", "not_before", "lane", "updated_at")
 
 

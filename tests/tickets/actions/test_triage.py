@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from tests.tickets.conftest import MakeTicket
 from tickets import tasks
-from tickets.actions import intake, review, triage
+from tickets.actions import intake, review, status, triage
 from tickets.actions.deliveries import Claimed
 from tickets.models import Draft, Lane, Status, Suggestion, Ticket, TriageState
 from triage.models import User
@@ -206,3 +206,34 @@ def test_a_claim_that_is_not_ours_fails_nothing(make_ticket: MakeTicket) -> None
     made = make_ticket()
     triage.fail(Claimed(made.pk, 99), "x")
     assert _ticket(made).triage_state == TriageState.SUBMITTED
+
+
+def test_a_status_that_a_person_set_is_not_moved_by_the_next_reading(
+    make_ticket: MakeTicket, verdict: Script, agent: User
+) -> None:
+    verdict(escalated=True)
+    calmed = make_ticket()
+    _read_all()
+    status.change(ticket=calmed, status=Status.IN_REVIEW, by=agent)
+    triage.submit_again(tickets=Ticket.objects.filter(pk=calmed.pk))
+    _read_all()
+    assert (_ticket(calmed).status, _ticket(calmed).escalated) == (Status.IN_REVIEW, False)
+    verdict(escalated=False)
+    raised = make_ticket(title="Another")
+    _read_all()
+    status.change(ticket=raised, status=Status.ESCALATED, by=agent)
+    triage.submit_again(tickets=Ticket.objects.filter(pk=raised.pk))
+    _read_all()
+    assert (_ticket(raised).status, _ticket(raised).escalated) == (Status.ESCALATED, True)
+
+
+def test_what_the_customer_writes_later_may_escalate_again(
+    make_ticket: MakeTicket, verdict: Script, agent: User
+) -> None:
+    verdict(escalated=True)
+    ticket = make_ticket()
+    _read_all()
+    status.change(ticket=ticket, status=Status.IN_REVIEW, by=agent)
+    intake.add_customer_message(ticket=ticket, text="Our lawyers will call you.")
+    _read_all()
+    assert _ticket(ticket).status == Status.ESCALATED
