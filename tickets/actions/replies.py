@@ -30,8 +30,8 @@ def approve(
     """Approve `text` as the reply and hand it to the outbox, once.
 
     `version` is the draft's that the person saw (0: there was none), `answers` the primary key of the customer's last
-    message they saw. Raises Conflict when somebody sent first, the draft changed, or the customer wrote meanwhile;
-    Invalid when there is nothing to send or nobody to send it to.
+    message they saw. Raises Conflict when somebody sent first or ended the ticket, the draft changed, or the customer
+    wrote meanwhile; Invalid when there is nothing to send or nobody to send it to.
     """
     require_decider(by)
     text = clean_reply(text)
@@ -70,6 +70,9 @@ def _refuse_if_overtaken(ticket: Ticket, draft: Draft | None, version: int, answ
             raise Conflict("no_draft", "This draft is gone. Reload the ticket and look again.")
         when = date_format(timezone.localtime(sent.created_at), "H:i")
         raise Conflict("already_sent", f"{sent.author_label} sent a reply at {when}. Yours was not sent.")
+    if not ticket.is_open:
+        ended = ticket.get_status_display().lower()
+        raise Conflict("ended", f"This ticket was {ended} meanwhile. Reopen it to answer; nothing was sent.")
     if draft is not None and draft.version != version:
         who = draft.editor.label if draft.editor else "the machine, which read the ticket again"
         raise Conflict("draft_changed", f"The draft was changed by {who}. Look at it before you send it.")

@@ -6,7 +6,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from tests.tickets.conftest import last_seen
-from tickets.actions import drafts, intake, replies
+from tickets.actions import drafts, intake, replies, status
 from tickets.actions.errors import Conflict, Forbidden, Invalid
 from tickets.models import Delivery, Draft, Message, Review, Status, Ticket
 from triage.models import User
@@ -75,6 +75,13 @@ def test_a_reply_over_a_changed_draft_is_refused(reviewed: Ticket, agent: User, 
     with pytest.raises(Conflict) as refused:
         replies.approve(ticket=reviewed, text="Old words.", version=1, answers=last_seen(reviewed), by=agent)
     assert refused.value.code == "draft_changed" and "Lea" in refused.value.sentence
+
+
+def test_nothing_is_sent_from_a_ticket_that_somebody_closed(reviewed: Ticket, agent: User, lead: User) -> None:
+    status.change(ticket=reviewed, status=Status.CLOSED, by=lead)
+    with pytest.raises(Conflict) as refused:
+        replies.approve(ticket=reviewed, text="All fixed.", version=1, answers=last_seen(reviewed), by=agent)
+    assert refused.value.code == "ended" and not Delivery.objects.exists()
 
 
 def test_an_empty_reply_is_refused(reviewed: Ticket, agent: User) -> None:
