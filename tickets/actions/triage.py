@@ -166,8 +166,11 @@ def _escalate(ticket: Ticket, verdict: Verdict) -> None:
 
 
 def _draft(ticket: Ticket, suggestion: Suggestion) -> None:
-    """Offer the new draft; a text that a person has edited is theirs and stays."""
-    if not suggestion.draft or not ticket.is_open:
+    """Offer the new draft; a text that a person has edited is theirs and stays.
+
+    A ticket that waits on the customer is answered: it may have been while it was read.
+    """
+    if not suggestion.draft or not ticket.is_open or ticket.status == Status.WAITING:
         return
     draft = Draft.objects.filter(ticket=ticket).first()
     if draft is not None and draft.edited:

@@ -10,9 +10,9 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 from django.utils import timezone
 
-from tests.tickets.conftest import MakeTicket
+from tests.tickets.conftest import MakeTicket, last_seen
 from tickets import tasks
-from tickets.actions import intake, review, status, triage
+from tickets.actions import intake, replies, review, status, triage
 from tickets.actions.deliveries import Claimed
 from tickets.models import Draft, Lane, Status, Suggestion, Ticket, TriageState
 from triage.models import User
@@ -237,3 +237,15 @@ def test_what_the_customer_writes_later_may_escalate_again(
     intake.add_customer_message(ticket=ticket, text="Our lawyers will call you.")
     _read_all()
     assert _ticket(ticket).status == Status.ESCALATED
+
+
+def test_a_ticket_answered_while_it_was_read_gets_no_second_draft(
+    make_ticket: MakeTicket, verdict: Script, agent: User
+) -> None:
+    verdict(category="bug")
+    ticket = make_ticket()
+    _read_all()
+    triage.submit_again(tickets=Ticket.objects.filter(pk=ticket.pk))
+    replies.approve(ticket=ticket, text="Which one?", version=1, answers=last_seen(ticket), by=agent, keep_open=True)
+    _read_all()
+    assert (_ticket(ticket).status, Draft.objects.count()) == (Status.WAITING, 0)
