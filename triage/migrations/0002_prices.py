@@ -48,5 +48,5 @@ def seed(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("triage", "0003_ledger")]
+    dependencies = [("triage", "0001_initial")]
     operations = [migrations.RunPython(seed, migrations.RunPython.noop)]
