@@ -25,5 +25,5 @@ EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(r.Request('http://127.0.0.1:' + os.environ['PORT'] + '/healthz', headers={'Host': 'localhost'}), timeout=4)"]
 ENTRYPOINT ["python"]
-# Web. The worker is `manage.py work`, the step before both `manage.py migrate`.
+# Web. The worker is `manage.py work`, the step before both `manage.py prepare`.
 CMD ["-m", "daphne", "-v", "0", "-b", "0.0.0.0", "-p", "8000", "triage.asgi:application"]
