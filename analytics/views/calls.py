@@ -103,7 +103,7 @@ def _mark(text: str) -> tuple[datetime, int] | None:
         when = parse_datetime(at)
     except ValueError:
         return None
-    if when is None or when.tzinfo is None or not number.isdecimal() or int(number) > LARGEST_ID:
+    if when is None or when.tzinfo is None or not number.isdecimal() or len(number) > 19 or int(number) > LARGEST_ID:
         return None
     return when, int(number)
 

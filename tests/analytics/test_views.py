@@ -46,7 +46,15 @@ def test_an_empty_desk_has_its_pages(address: str, lead: User) -> None:
     assert visit(lead, address).status_code == 200
 
 
-@pytest.mark.parametrize("address", [*PAGES, "/?period=<b>", "/calls/?before=x&period=%00&status=%00&operation=a%00"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *PAGES,
+        "/?period=<b>",
+        "/calls/?before=x&period=%00&status=%00&operation=a%00",
+        f"/calls/?before=2026-01-01T00:00:00Z_{'9' * 5000}",
+    ],
+)
 def test_it_shows_no_inline_style_and_survives_odd_addresses(address: str, lead: User) -> None:
     response = visit(lead, address)
     assert response.status_code == 200

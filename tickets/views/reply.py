@@ -49,7 +49,7 @@ def approval(request: HttpRequest, number: int) -> HttpResponse:
             ticket=ticket,
             text=text,
             version=_version(request, ticket),
-            answers=int(answers) if answers.isascii() and answers.isdigit() else None,
+            answers=int(answers) if answers.isascii() and answers.isdigit() and len(answers) < 19 else None,
             by=person(request),
             keep_open=keep_open,
         )

@@ -296,3 +296,8 @@ def test_who_gives_a_ticket_to_another_team_is_back_in_the_queue(
     answer = desk.post(f"/tickets/{reviewed.number}/review/", values, headers=headers)
     assert answer.headers.get("HX-Redirect" if headers else "Location") == "/tickets/"
     assert "is with another team now" in desk.get("/tickets/").content.decode()
+
+
+def test_a_number_beyond_all_numbers_is_refused_and_breaks_nothing(desk: Client, reviewed: Ticket) -> None:
+    response = desk.post(f"/tickets/{reviewed.number}/approval/", _approval(reviewed, answers="9" * 5000))
+    assert response.status_code == 409
