@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from django.db.models import Q
-
 from tickets.actions.errors import Invalid
 from tickets.channels.base import clean_text
 from tickets.models import Category, Component, Effort, Sentiment, Severity, Team, Tier, priority_of
@@ -39,8 +37,13 @@ def _label(name: str, given: Any) -> Label | None:
     if not isinstance(given, str):
         raise Invalid("not_a_choice", f"Name a {name} by its key.", field=name)
     word = given.strip()
-    known = Q(key=word.lower()) | Q(name__iexact=word) | Q(aliases__contains=[word.lower()])
-    label = model._default_manager.filter(known, active=True).first()
+    active = model._default_manager.filter(active=True)
+    # A key or name is meant before another label's alias of the same spelling.
+    label = (
+        active.filter(key=word.lower()).first()
+        or active.filter(name__iexact=word).first()
+        or active.filter(aliases__contains=[word.lower()]).first()
+    )
     if label is None:
         keys = ", ".join(model._default_manager.filter(active=True).order_by("key").values_list("key", flat=True))
         raise Invalid("not_a_choice", f"{word[:60]!r} is not a {name}. Choose one of {keys}.", field=name)

@@ -4,7 +4,7 @@ import pytest
 
 from tickets.actions import review
 from tickets.actions.errors import Forbidden, Invalid
-from tickets.models import Example, Review, Status, Ticket
+from tickets.models import Category, Example, Review, Status, Ticket
 from triage.models import User
 
 
@@ -48,6 +48,12 @@ def test_a_priority_sets_the_clock(reviewed: Ticket, agent: User) -> None:
 
 def test_an_alias_is_understood(reviewed: Ticket, agent: User) -> None:
     assert review.correct(ticket=reviewed, changes={"category": "defect"}, by=agent).value_of("category") == "bug"
+
+
+def test_a_key_is_meant_before_the_alias_of_another(reviewed: Ticket, agent: User) -> None:
+    Category.objects.filter(key="access").update(aliases=["security"], name="A first name in the list")
+    held = review.correct(ticket=reviewed, changes={"category": "security"}, by=agent)
+    assert held.value_of("category") == "security"
 
 
 @pytest.mark.parametrize(
