@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from tickets.models import ENDED, Category, Component, Example, Message, SlaPolicy, Team, Ticket
+from tickets.models.likeness import filtered_likeness
 from tickets.models.taxonomy import Label as LabelRow
 from triage import calls
 from triage.pipeline.types import Answered, Ask, Context, Decided, Inquiry, Label, Taxonomy, Turn
@@ -95,8 +96,10 @@ def _answers(vector: Any, number: int) -> list[Answered]:
     if vector is None:
         return []
     nearest = Ticket.objects.nearest(vector).filter(status__in=ENDED).exclude(pk=number).select_related("requester")
+    with filtered_likeness():
+        found = list(nearest.only("number", "subject", "requester")[:NEAREST])
     answers = []
-    for ticket in nearest.only("number", "subject", "requester")[:NEAREST]:
+    for ticket in found:
         if 1 - ticket.distance < WORTH_SHOWING:
             break
         reply = ticket.messages.filter(kind=Message.Kind.OUTBOUND).select_related("author").last()

@@ -21,6 +21,7 @@ from tickets.actions.drafts import last_inbound
 from tickets.actions.errors import Conflict, Forbidden, Refused
 from tickets.models import Agent, Status, Suggestion, Ticket
 from tickets.models.history import Change, changes_of
+from tickets.models.likeness import filtered_likeness
 from tickets.views.frame import person
 from tickets.views.proposal import rows_of
 from triage.models import User
@@ -136,7 +137,8 @@ def _similar(ticket: Ticket, user: User) -> list[tuple[Ticket, float]]:
     if ticket.embedding is None:
         return []
     nearest = Ticket.objects.visible_to(user).exclude(pk=ticket.pk).nearest(ticket.embedding)
-    shown = nearest.only("number", "subject", "status", "created_at")[:SIMILAR]
+    with filtered_likeness():
+        shown = list(nearest.only("number", "subject", "status", "created_at")[:SIMILAR])
     return [(other, 1 - other.distance) for other in shown if 1 - other.distance >= ALIKE]
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Annotated, Any
 
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from ninja import Header, NinjaAPI, Query
@@ -47,6 +47,7 @@ from tickets.channels.api.schemas import (
 )
 from tickets.channels.base import Inbound, clean_line, complaints
 from tickets.models import ApiKey, Message, Priority, Source, Status, Ticket, TriageState
+from tickets.models.likeness import filtered_likeness
 
 BODY_LIMIT = 1_000_000  # bytes; the longest description, every character escaped, is 600,000
 NAMES = {"text": "description", "idempotency_key": "Idempotency-Key"}
@@ -259,9 +260,7 @@ def similar_tickets(request: HttpRequest, number: int, how_many: Query[HowMany])
     ticket = find(key, number)
     if ticket.embedding is None:
         return answer({"items": []})
-    with transaction.atomic(), connection.cursor() as cursor:
-        # Without it the index gives its nearest forty, and of these only what this key may see.
-        cursor.execute("SET LOCAL hnsw.iterative_scan = strict_order")
+    with filtered_likeness():
         nearest = tickets_of(key).nearest(ticket.embedding).exclude(pk=number)
         found = list(nearest.only("number", "subject")[: how_many.limit])
     return answer(

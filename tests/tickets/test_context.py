@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from django.db import connection
+from django.utils import timezone
+
+from tests.tickets.conftest import MakeTicket
+from tickets.context import gather
+from tickets.models import Message, Source, Status, Ticket
+from triage.models import User
+from triage.pipeline.types import Inquiry, Turn
+
+
+def _vector(*head: float) -> list[float]:
+    return [*head, *([0.0] * (384 - len(head)))]
+
+
+def test_an_old_answer_is_found_behind_a_hundred_open_tickets_that_are_nearer(
+    make_ticket: MakeTicket, form: Source, agent: User
+) -> None:
+    answered = make_ticket(title="Answered long ago")
+    answered.set_status(Status.RESOLVED)
+    answered.embedding = _vector(0.9, 0.3)
+    answered.save()
+    Message.objects.create(
+        ticket=answered, kind=Message.Kind.OUTBOUND, text="Update it.", author=agent, created_at=timezone.now()
+    )
+    Ticket.objects.bulk_create(
+        Ticket(subject=f"Open {number}", source=form, embedding=_vector(1, number / 1000)) for number in range(100)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")  # as the planner does by itself when there are many tickets
+        cursor.execute("SET LOCAL enable_sort = off")
+    context = gather(Inquiry(subject="Again", turns=(Turn("customer", "It fails."),)), _vector(1))
+    assert [answer.subject for answer in context.answers] == ["Answered long ago"]
