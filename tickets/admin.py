@@ -15,6 +15,7 @@ from django.utils import timezone
 from tickets.actions import assignment, review, status, triage
 from tickets.actions.errors import Refused
 from tickets.actions.review import DECIDED_BY_PEOPLE
+from tickets.channels import CHANNELS
 from tickets.models import (
     SCOPES,
     Agent,
@@ -49,9 +50,10 @@ if TYPE_CHECKING:
     PeopleAdmin = UserAdmin[User]
     _TicketForm = forms.ModelForm[Ticket]
     _KeyForm = forms.ModelForm[ApiKey]
+    _SourceForm = forms.ModelForm[Source]
 else:
     Admin, Inline, StackedInline, PeopleAdmin = admin.ModelAdmin, admin.TabularInline, admin.StackedInline, UserAdmin
-    _TicketForm = _KeyForm = forms.ModelForm
+    _TicketForm = _KeyForm = _SourceForm = forms.ModelForm
 
 admin.site.site_header = "Triage Desk settings"
 admin.site.site_title = "Settings"
@@ -160,8 +162,13 @@ class SlaPolicyAdmin(Admin):
     list_display = ("priority", "response_minutes", "hours")
 
 
+class SourceForm(_SourceForm):
+    kind = forms.ChoiceField(choices=lambda: [(kind, kind) for kind in CHANNELS])
+
+
 @admin.register(Source)
 class SourceAdmin(Admin):
+    form = SourceForm
     list_display = ("name", "kind", "active", "sender")
     list_filter = ("kind", "active")
 

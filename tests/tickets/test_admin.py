@@ -126,3 +126,10 @@ def test_every_settings_page_opens_without_inline_script(admin: Client, reviewed
         assert shown.status_code == 200, page
         assert "<script>" not in shown.content.decode(), page
         assert " onclick=" not in shown.content.decode(), page
+
+
+def test_a_source_of_a_kind_that_is_no_door_is_refused(admin: Client) -> None:
+    address = reverse("admin:tickets_source_add")
+    assert admin.post(address, {"kind": "pigeon", "name": "Loft", "active": "on"}).status_code == 200
+    assert not Source.objects.filter(name="Loft").exists()
+    assert admin.post(address, {"kind": "api", "name": "Shop", "active": "on"}).status_code == 302

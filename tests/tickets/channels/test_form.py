@@ -138,6 +138,12 @@ def test_the_form_works_where_nobody_planted_a_source(visitor: Client) -> None:
 # The status page
 
 
+def test_a_second_form_among_the_sources_leaves_the_first_one_working(visitor: Client) -> None:
+    Source.objects.create(kind="form", name="Form of the shop")
+    assert send(visitor).status_code == 302
+    assert Ticket.objects.get().source.name == "Support form"
+
+
 @pytest.fixture
 def ticket(make_ticket: MakeTicket) -> Ticket:
     return make_ticket(requester_name="Kim Tran")
