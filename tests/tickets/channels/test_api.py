@@ -12,7 +12,7 @@ from tests.tickets.channels.conftest import NEW, ApiClient, Caller
 from tests.tickets.conftest import MakeTicket
 from tickets.actions import keys
 from tickets.channels.api.schemas import DecidedOut, StatsOut, TicketOut
-from tickets.models import ApiKey, Delivery, Message, Review, Source, Ticket
+from tickets.models import ApiKey, Delivery, Draft, Message, Review, Source, Suggestion, Team, Ticket
 from triage.models import Call, User
 
 KEYS_OF_A_TICKET = [
@@ -229,6 +229,22 @@ def test_a_key_of_a_person_sees_what_the_person_sees(
     assert for_billing.send("get", "/tickets").json()["items"] == []
     for client in (for_software, for_all):
         assert client.send("get", f"/tickets/{reviewed.number}").status_code == 200
+
+
+def test_a_draft_names_only_tickets_that_the_key_may_see(
+    api: ApiClient, caller: Caller, make_ticket: MakeTicket, reviewed: Ticket, agent: User
+) -> None:
+    other = make_ticket(title="A secret of billing")
+    Ticket.objects.filter(pk=other.pk).update(team=Team.objects.get(key="billing"))
+    cited = [{"ticket": other.number, "subject": other.subject, "similarity": 0.9}]
+    suggestion = Suggestion.objects.create(
+        ticket=reviewed, fields={}, confidence=0.9, escalated=False, draft="Hello.", citations=cited
+    )
+    Draft.objects.filter(ticket=reviewed).update(suggestion=suggestion)
+    for client, citations in ((api, cited), (caller(agent), [])):
+        ticket = client.send("get", f"/tickets/{reviewed.number}").json()
+        listed = client.send("get", "/tickets?team=software").json()["items"][0]
+        assert ticket["draft"]["citations"] == listed["draft"]["citations"] == citations
 
 
 def test_a_key_of_an_auditor_reads_and_changes_nothing(caller: Caller, reviewed: Ticket, auditor: User) -> None:

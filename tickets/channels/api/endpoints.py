@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Annotated, Any
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -97,8 +98,8 @@ def find(key: ApiKey, number: int) -> Ticket:
     return ticket
 
 
-def shown(number: int) -> dict[str, Any]:
-    return present_tickets([for_api(Ticket.objects.all()).get(pk=number)])[0]
+def shown(key: ApiKey, number: int) -> dict[str, Any]:
+    return present_tickets([for_api(Ticket.objects.all()).get(pk=number)], visible=tickets_of(key))[0]
 
 
 @api.post("/tickets", response={201: TicketOut, 200: TicketOut, **PROBLEMS}, summary="Create a ticket")
@@ -132,7 +133,7 @@ def create_ticket(
     if receipt.created:
         Ticket._meta.get_field("draft").set_cached_value(receipt.ticket, None)  # nobody needs to ask the database
         return answer(present(receipt.ticket, description=inbound.text), code=201)
-    return answer(shown(receipt.ticket.number))
+    return answer(shown(key, receipt.ticket.number))
 
 
 def _source(key: ApiKey, name: str | None) -> Source:
@@ -164,12 +165,20 @@ def list_tickets(request: HttpRequest, filters: Query[Filters]) -> HttpResponse:
     tickets = tickets.filter(**{name: value for name, value in exact.items() if value})
     if filters.q:
         tickets = tickets.matching(filters.q)
-    return answer(page(tickets, cursor=filters.cursor, limit=filters.limit, present=present_tickets))
+    return answer(
+        page(
+            tickets,
+            cursor=filters.cursor,
+            limit=filters.limit,
+            present=partial(present_tickets, visible=tickets_of(key)),
+        )
+    )
 
 
 @api.get("/tickets/{int:number}", response={200: TicketOut, **PROBLEMS}, summary="Get a ticket")
 def get_ticket(request: HttpRequest, number: int) -> HttpResponse:
-    return answer(present_tickets([find(caller(request, "read"), number)])[0])
+    key = caller(request, "read")
+    return answer(present_tickets([find(key, number)], visible=tickets_of(key))[0])
 
 
 @api.patch("/tickets/{int:number}", response={200: TicketOut, **PROBLEMS}, summary="Correct a ticket")
@@ -188,7 +197,7 @@ def change_ticket(request: HttpRequest, number: int, body: TicketChange) -> Http
             review.correct(ticket=ticket, changes=changes, by=person, api_key=key)
         if new_status:
             status.change(ticket=ticket, status=Status(new_status), by=person)
-    return answer(shown(number))
+    return answer(shown(key, number))
 
 
 @api.post("/tickets/{int:number}/reprocess", response={200: TicketOut, **PROBLEMS}, summary="Read a ticket again")
@@ -198,7 +207,7 @@ def reprocess_ticket(request: HttpRequest, number: int) -> HttpResponse:
     ticket = find(key, number)
     with in_the_name_of(key):
         reading.submit_again(tickets=Ticket.objects.filter(pk=ticket.pk))
-    return answer(shown(number))
+    return answer(shown(key, number))
 
 
 @api.post("/tickets/{int:number}/approval", response={201: ApprovalOut, **PROBLEMS}, summary="Approve a reply")
@@ -232,7 +241,7 @@ def approve_reply(request: HttpRequest, number: int, body: Approval) -> HttpResp
         "approved_by": person.label,
         "text": delivery.message.text,
     }
-    return answer({"delivery": sent, "ticket": shown(number)}, code=201)
+    return answer({"delivery": sent, "ticket": shown(key, number)}, code=201)
 
 
 @api.get("/tickets/{int:number}/comments", response={200: CommentPage, **PROBLEMS}, summary="List internal comments")

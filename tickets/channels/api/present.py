@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,19 +24,22 @@ def for_api(tickets: TicketQuerySet) -> TicketQuerySet:
     return tickets.select_related(*related).defer("embedding", "raw", "draft__suggestion__fields")
 
 
-def present_tickets(tickets: Sequence[Ticket]) -> list[Json]:
-    """Tickets of `for_api()`, with their descriptions and costs in two more queries."""
+def present_tickets(tickets: Sequence[Ticket], *, visible: TicketQuerySet) -> list[Json]:
+    """Tickets of `for_api()`, with descriptions and costs, and the citations of tickets that are `visible`."""
     numbers = [ticket.number for ticket in tickets]
     first = Message.objects.filter(ticket__in=numbers, kind=Message.Kind.INBOUND).order_by("ticket", "pk")
     texts = dict(first.distinct("ticket").values_list("ticket", "text"))
     costs = _costs(numbers)
+    cited = {citation["ticket"] for ticket in tickets for citation in _citations(ticket) if "ticket" in citation}
+    readable = set(visible.filter(pk__in=cited).values_list("pk", flat=True)) if cited else set()
     return [
-        present(ticket, description=texts.get(ticket.number, ""), cost=costs.get(ticket.number, 0.0))
+        present(ticket, description=texts.get(ticket.number, ""), cost=costs.get(ticket.number, 0.0), readable=readable)
         for ticket in tickets
     ]
 
 
-def present(ticket: Ticket, *, description: str, cost: float = 0.0) -> Json:
+def present(ticket: Ticket, *, description: str, cost: float = 0.0, readable: Collection[int] = ()) -> Json:
+    """`readable` are the numbers of other tickets that may be named."""
     provenance = ticket.provenance
     requester = ticket.requester
     reasons = _told(provenance, "reason")
@@ -61,7 +64,7 @@ def present(ticket: Ticket, *, description: str, cost: float = 0.0) -> Json:
         "escalation_reason": ticket.escalation_reason or None,
         "assignee": ticket.assignee.label if ticket.assignee else None,
         "cluster": None,
-        "draft": _draft(ticket),
+        "draft": _draft(ticket, readable),
         "cost_usd": cost,
         "submitted": {"priority": ticket.submitted_priority or None, "tier": ticket.submitted_tier},
         "sla": _sla(ticket),
@@ -111,13 +114,20 @@ def _told(provenance: Mapping[str, Mapping[str, Any]], what: str) -> Json:
     return {name: provenance[name][what] for name in FIELDS if what in provenance.get(name, {})}
 
 
-def _draft(ticket: Ticket) -> Json | None:
+def _citations(ticket: Ticket) -> list[Json]:
+    draft = ticket.current_draft
+    return draft.suggestion.citations if draft and draft.suggestion else []
+
+
+def _draft(ticket: Ticket, readable: Collection[int]) -> Json | None:
     draft = ticket.current_draft
     if draft is None:
         return None
     return {
         "text": draft.text,
-        "citations": draft.suggestion.citations if draft.suggestion else [],
+        "citations": [
+            citation for citation in _citations(ticket) if "ticket" not in citation or citation["ticket"] in readable
+        ],
         "stale": draft.stale,
     }
 
