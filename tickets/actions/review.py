@@ -80,7 +80,7 @@ def accept(*, ticket: Ticket, fields: Iterable[str], by: User | None, api_key: A
 def escalate(*, ticket: Ticket, reason: str, by: User) -> Ticket:
     """Put the ticket into the escalated queue. It is not resolved by that."""
     require_decider(by)
-    reason = reason.strip()[:300]
+    reason = reason.replace("\x00", "").strip()[:300]
     if not reason:
         raise Invalid("blank", "Say why this needs somebody else.", field="reason")
     with transaction.atomic():

@@ -95,7 +95,8 @@ def test_an_escalated_ticket_is_not_resolved(reviewed: Ticket, agent: User) -> N
     assert (held.status, held.resolved_at, held.escalation_reason) == (Status.ESCALATED, None, "Needs the vendor.")
 
 
-def test_an_escalation_needs_a_reason(reviewed: Ticket, agent: User) -> None:
+@pytest.mark.parametrize("reason", ["  ", "\x00"])
+def test_an_escalation_needs_a_reason(reviewed: Ticket, agent: User, reason: str) -> None:
     with pytest.raises(Invalid) as refused:
-        review.escalate(ticket=reviewed, reason="  ", by=agent)
+        review.escalate(ticket=reviewed, reason=reason, by=agent)
     assert refused.value.field == "reason"
