@@ -32,6 +32,12 @@ def _read(name: str, read: Callable[[str], Any], default: str) -> Any:
         return read(default)
 
 
+def _port(given: str) -> int:
+    if not 1 <= (port := int(given)) <= 65535:
+        raise ValueError("not between 1 and 65535")
+    return port
+
+
 def _database(url: str) -> dict[str, Any]:
     if url and urlsplit(url).scheme not in ("postgres", "postgresql", "psql", "pgsql"):
         raise ValueError("not an address of a PostgreSQL server")
@@ -46,7 +52,7 @@ TESTING = "PYTEST_VERSION" in os.environ
 
 DATABASE_URL = env.str("DATABASE_URL", default="")
 REDIS_URL = env.str("REDIS_URL", default="")
-PORT = _read("PORT", int, "8000")
+PORT = _read("PORT", _port, "8000")
 BASE_URL = _read("BASE_URL", lambda url: urlsplit(url).geturl(), f"http://localhost:{PORT}").rstrip("/")
 
 

@@ -130,3 +130,12 @@ def test_it_starts_says_how_to_sign_in_survives_kills_and_stops(desk: dict[str, 
         wait_for(lambda: all(is_gone(one) for one in started), 30, "the end of all processes")
         wait_for(lambda: not server.status(var).running, 30, "the end of the database")
     assert instance.running(var) is None
+
+
+@pytest.mark.parametrize(("name", "value"), [("PORT", "80a"), ("PORT", "99999"), ("EMAIL_URL", "ftp://nowhere")])
+def test_a_setting_that_cannot_be_read_stops_it_before_anything_starts(
+    desk: dict[str, str], name: str, value: str
+) -> None:
+    done = manage({**desk, name: value}, "up")
+    assert done.returncode != 0 and f"{name} cannot be read" in done.stderr
+    assert "Traceback" not in done.stderr and "Starting" not in done.stdout

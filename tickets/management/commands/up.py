@@ -33,6 +33,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
+        self.check(app_configs=[])  # settings alone: checks of models would start the database
         if os.environ.get("TRIAGE_UNDER_MAKE"):
             die_with_parent(signal.SIGTERM)  # killing make ends the desk too
         self.bind = os.environ.get("BIND", "127.0.0.1")
