@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from tickets.actions import assignment, review, status, triage
+from tickets.actions.decided import LABELS
 from tickets.actions.errors import Refused
 from tickets.actions.review import DECIDED_BY_PEOPLE
 from tickets.channels import CHANNELS
@@ -39,7 +40,6 @@ from tickets.models import (
     Ticket,
 )
 from tickets.views.frame import person
-from tickets.views.proposal import LABELS
 from triage.admin import ReadOnly
 from triage.models import User
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tickets.models import Category, Component, Effort, Priority, Sentiment, Severity, Suggestion, Team, Ticket, Tier
+from tickets.actions.decided import LABELS
+from tickets.models import Effort, Priority, Sentiment, Severity, Suggestion, Ticket, Tier
 from tickets.models.taxonomy import Label
 from triage.pipeline.types import FIELDS
 
-LABELS: dict[str, type[Label]] = {"category": Category, "team": Team, "component": Component}
 CHOICES: dict[str, list[tuple[str, str]]] = {
     "priority": [(key, f"{key} {word}") for key, word in Priority.choices],
     "tier": [(str(key), word) for key, word in Tier.choices],
