@@ -82,8 +82,19 @@ class MessageInline(ReadOnly, Inline):
     extra = 0
 
 
+class OfVisibleTickets(Admin):
+    """Rows of tickets that their reader may see at the desk. `to_ticket` is the way from a row to its ticket."""
+
+    to_ticket = "ticket"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        visible = Ticket.objects.visible_to(person(request))
+        return super().get_queryset(request).filter(**{f"{self.to_ticket}__in": visible.order_by().values("pk")})
+
+
 @admin.register(Ticket)
-class TicketAdmin(Admin):
+class TicketAdmin(OfVisibleTickets):
+    to_ticket = "pk"
     form = TicketForm
     list_display = ("number", "subject", "status", "triage_state", "category", "priority", "team", "assignee")
     list_display_links = ("number", "subject")
@@ -124,11 +135,13 @@ class TicketAdmin(Admin):
 
     @admin.action(description="Run triage again", permissions=["change"])
     def run_again(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> None:
+        review.require_decider(person(request))
         count = triage.submit_again(tickets=Ticket.objects.filter(pk__in=queryset.values("pk")))
         self.message_user(request, f"{count} tickets are being read again. What people decided stays.")
 
     @admin.action(description="Close", permissions=["change"])
     def close(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> None:
+        review.require_decider(person(request))
         chosen = list(queryset.exclude(status=Status.CLOSED))
         for ticket in chosen:
             status.change(ticket=ticket, status=Status.CLOSED, by=person(request))
@@ -246,7 +259,7 @@ class AttemptInline(ReadOnly, Inline):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ReadOnly, Admin):
+class DeliveryAdmin(ReadOnly, OfVisibleTickets):
     list_display = ("ticket", "state", "channel", "recipient", "attempts", "created_at", "sent_at")
     list_filter = ("state", "channel")
     list_select_related = ("ticket",)
@@ -254,21 +267,22 @@ class DeliveryAdmin(ReadOnly, Admin):
 
 
 @admin.register(Suggestion)
-class SuggestionAdmin(ReadOnly, Admin):
+class SuggestionAdmin(ReadOnly, OfVisibleTickets):
     list_display = ("ticket", "confidence", "escalated", "draft_engine", "model", "milliseconds", "created_at")
     list_filter = ("escalated", "draft_engine")
     list_select_related = ("ticket",)
 
 
 @admin.register(Review)
-class ReviewAdmin(ReadOnly, Admin):
+class ReviewAdmin(ReadOnly, OfVisibleTickets):
     list_display = ("ticket", "decision", "field", "before", "after", "by", "created_at")
     list_filter = ("decision", "field")
     list_select_related = ("ticket", "by")
 
 
 @admin.register(Event)
-class EventAdmin(ReadOnly, Admin):
+class EventAdmin(ReadOnly, OfVisibleTickets):
+    to_ticket = "pgh_obj_id"
     list_display = ("pgh_created_at", "number", "pgh_label", "status", "actor", "correlation_id")
     list_filter = ("pgh_label",)
     search_fields = ("=number",)
@@ -285,8 +299,13 @@ class RequesterAdmin(Admin):
         return False
 
 
-class KeptAdmin(ReadOnly, Admin):
+class KeptAdmin(ReadOnly, OfVisibleTickets):
     """Rows that the desk writes for itself."""
 
 
-admin.site.register([Draft, Example, ImportRun], KeptAdmin)
+@admin.register(ImportRun)
+class ImportRunAdmin(ReadOnly, Admin):
+    list_display = ("path", "source", "stored", "known", "refused", "started_at", "finished_at")
+
+
+admin.site.register([Draft, Example], KeptAdmin)

@@ -12,6 +12,7 @@ from tickets.models import ENDED, Category, Component, Example, Message, SlaPoli
 from tickets.models.likeness import filtered_likeness
 from tickets.models.taxonomy import Label as LabelRow
 from triage import calls
+from triage.mask import redact
 from triage.pipeline.types import Answered, Ask, Context, Decided, Inquiry, Label, Taxonomy, Turn
 
 TAXONOMY_SECONDS = 5.0
@@ -77,7 +78,6 @@ def gather(inquiry: Inquiry, vector: Any, *, ticket: Ticket | None = None, engin
         answers=_answers(vector, number),
         sla_hours=hours,
         guidance=ticket.source.guidance if ticket else "",
-        signature="",
         escalate_below=settings.ESCALATE_BELOW,
         want_draft=ticket is None or ticket.is_open,
         engine=engine,  # type: ignore[arg-type]
@@ -87,8 +87,15 @@ def gather(inquiry: Inquiry, vector: Any, *, ticket: Ticket | None = None, engin
 def _examples(vector: Any, number: int) -> list[Decided]:
     if vector is None:
         return []
-    nearest = Example.objects.nearest(vector).exclude(ticket_id=number)[:NEAREST]
-    return [Decided(row.text, row.labels, 1 - row.distance) for row in nearest]
+    nearest = Example.objects.nearest(vector).exclude(ticket_id=number).select_related("ticket__requester")
+    nearest = nearest.defer("ticket__embedding", "ticket__raw")
+    return [Decided(redact(row.text, _names(row.ticket)), row.labels, 1 - row.distance) for row in nearest[:NEAREST]]
+
+
+def _names(ticket: Ticket) -> tuple[str, ...]:
+    """What a ticket's customer is called: it must not reach another customer's prompt or draft."""
+    person = ticket.requester
+    return tuple(filter(None, (person.name, person.email))) if person else ()
 
 
 def _answers(vector: Any, number: int) -> list[Answered]:
@@ -104,11 +111,6 @@ def _answers(vector: Any, number: int) -> list[Answered]:
             break
         reply = ticket.messages.filter(kind=Message.Kind.OUTBOUND).select_related("author").last()
         if reply is not None:
-            person = ticket.requester
-            names = [person.name, person.email] if person else []
-            if reply.author:
-                names.append(reply.author.label)
-            answers.append(
-                Answered(ticket.number, ticket.subject, reply.text, 1 - ticket.distance, tuple(filter(None, names)))
-            )
+            names = (*_names(ticket), *([reply.author.label] if reply.author else []))
+            answers.append(Answered(ticket.number, ticket.subject, reply.text, 1 - ticket.distance, names))
     return answers

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import uuid
 from typing import Any
 
 import pytest
 import structlog
 from django.conf import settings
+from django.db import IntegrityError, transaction
 from django.test import Client
 
+from tickets.models import Review
 from triage import correlation
 from triage.correlation import acting, tracing
 
@@ -48,3 +51,19 @@ def test_a_log_line_is_one_json_object_with_the_id_in_force() -> None:
         line = json.loads(handler.format(record))
     assert line["event"] == "ticket_read" and line["correlation_id"] == "trace-of-a-log"
     assert (line["level"], line["logger"], line["ticket"]) == ("info", "tickets.tasks", 7)
+
+
+def test_a_database_error_is_logged_without_the_row_it_quotes(db: None) -> None:
+    handler = logging.StreamHandler()
+    formatters: Any = settings.LOGGING["formatters"]
+    options = {key: value for key, value in formatters["json"].items() if key != "()"}
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(**options))
+    secret = "My card number\n\nis 4111"
+    try:
+        with transaction.atomic():
+            Review.objects.create(ticket_id=None, decision="approved", text=secret)
+    except IntegrityError:
+        record = logging.LogRecord("tickets", logging.ERROR, __file__, 1, "broke", None, sys.exc_info())
+    line = handler.format(record)
+    assert "IntegrityError" in line and "quoted row cut" in line
+    assert "card number" not in line and "4111" not in line

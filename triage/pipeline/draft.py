@@ -133,10 +133,10 @@ async def _by_model(inquiry: Inquiry, fields: Fields, context: Context, ask: Ask
 
 
 def _ended(paragraphs: Sequence[str], fields: Fields, context: Context) -> str:
-    """The paragraphs, the sentence on the SLA last, and below it the signature of the source, if it has one."""
+    """The paragraphs, the sentence on the SLA last. The channel adds the signature of its source when it sends."""
     sla = sla_sentence(_held(fields, "priority", "P3"), context.sla_hours)
     kept = [part.strip().removesuffix(sla).strip() if sla else part.strip() for part in paragraphs]
-    return "\n\n".join(part for part in [*kept, sla, context.signature.strip()] if part)
+    return "\n\n".join(part for part in [*kept, sla] if part)
 
 
 def _quotation(answers: Sequence[Answered]) -> tuple[list[str], tuple[Mapping[str, Any], ...]]:

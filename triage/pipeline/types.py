@@ -218,7 +218,6 @@ class Context:
     answers: Sequence[Answered] = ()
     sla_hours: Mapping[str, float] = field(default_factory=dict)
     guidance: str = ""
-    signature: str = ""
     escalate_below: float = 0.7
     want_draft: bool = True
     engine: Literal["cascade", "local", "model", "rules"] = "cascade"

@@ -58,11 +58,6 @@ def test_the_sla_speaks_plainly() -> None:
     assert sla_sentence("P4", {}) == ""
 
 
-def test_a_signature_stands_below(inquiry: Inquiry, desk: Context) -> None:
-    text = _draft(inquiry, replace(desk, signature="The desk of Bridge Ltd")).draft.text
-    assert text.endswith("within 4 hours.\n\nThe desk of Bridge Ltd")
-
-
 def test_a_value_in_question_is_not_written_about(inquiry: Inquiry, desk: Context) -> None:
     fields: dict[Any, FieldReading] = {"category": FieldReading("billing", 0.2, "", "local", "ask")}
     assert "payment" not in from_template(inquiry, fields, desk).text
