@@ -11,7 +11,7 @@ from django.utils import timezone
 from tests.tickets.channels.conftest import NEW, ApiClient, Caller
 from tests.tickets.conftest import MakeTicket
 from tickets.actions import keys
-from tickets.channels.api.schemas import DecidedOut, StatsOut, TicketOut
+from tickets.channels.api.schemas import DecidedOut, KnownTicketOut, StatsOut, TicketOut
 from tickets.models import ApiKey, Delivery, Draft, Message, Review, Source, Suggestion, Team, Ticket
 from triage.models import Call, User
 
@@ -155,7 +155,31 @@ def test_ten_requests_with_one_idempotency_key_at_once_make_one_ticket(caller: C
 
 
 def test_a_ticket_may_name_another_source(api: ApiClient) -> None:
-    assert api.send("post", "/tickets", NEW | {"source": "E-mail"}).json()["source"] == "E-mail"
+    Source.objects.create(kind="api", name="CRM")
+    assert api.send("post", "/tickets", NEW | {"source": "CRM"}).json()["source"] == "CRM"
+
+
+def test_it_refuses_a_source_whose_tickets_come_in_another_way(api: ApiClient, form: Source) -> None:
+    assert fields(problem(api.send("post", "/tickets", NEW | {"source": form.name}), 422)) == {"source"}
+    assert Ticket.objects.count() == 0
+
+
+@pytest.mark.parametrize("again", [{"source": "CRM", "external_id": "7"}, {"source": "CRM"}])
+def test_a_known_ticket_that_the_key_may_not_see_is_named_and_not_shown(
+    caller: Caller, agent: User, again: dict[str, str]
+) -> None:
+    head = {"Idempotency-Key": "a-1"}
+    sender, for_software = caller(source="CRM"), caller(agent, source="CRM")
+    first = sender.send("post", "/tickets", NEW | again, headers=head).json()
+    ticket = Ticket.objects.get()
+    ticket.team = Team.objects.get(key="billing")
+    ticket.save()
+    Draft.objects.create(ticket=ticket, text="A secret of billing")
+    response = for_software.send("post", "/tickets", NEW | again, headers=head)
+    assert response.status_code == 200
+    assert response.json() == {name: first[name] for name in ("number", "id", "url", "source", "created_at")}
+    KnownTicketOut.model_validate(response.json())
+    assert sender.send("post", "/tickets", NEW | again, headers=head).json()["draft"]["text"] == "A secret of billing"
 
 
 def test_a_source_that_is_new_is_made_and_known_from_then_on(api: ApiClient) -> None:

@@ -23,6 +23,7 @@ from tickets.channels.api.present import (
     for_api,
     present,
     present_comments,
+    present_known,
     present_tickets,
     present_verdict,
 )
@@ -35,6 +36,7 @@ from tickets.channels.api.schemas import (
     DecidedOut,
     Filters,
     HowMany,
+    KnownTicketOut,
     NewComment,
     NewTicket,
     Paging,
@@ -102,7 +104,7 @@ def shown(key: ApiKey, number: int) -> dict[str, Any]:
     return present_tickets([for_api(Ticket.objects.all()).get(pk=number)], visible=tickets_of(key))[0]
 
 
-@api.post("/tickets", response={201: TicketOut, 200: TicketOut, **PROBLEMS}, summary="Create a ticket")
+@api.post("/tickets", response={201: TicketOut, 200: TicketOut | KnownTicketOut, **PROBLEMS}, summary="Create a ticket")
 def create_ticket(
     request: HttpRequest,
     body: NewTicket,
@@ -110,8 +112,9 @@ def create_ticket(
 ) -> HttpResponse:
     """Store a ticket; it is read in the background within a second.
 
-    The same Idempotency-Key and body, or the same external_id, gives 200 with the first ticket. The same key with
-    another body gives 409.
+    The same Idempotency-Key and body, or the same external_id, gives 200 with the first ticket, of which a key that
+    may not see it is told the number, id, url, source and created_at alone. The same Idempotency-Key with another body
+    gives 409.
     """
     key = caller(request, "write")
     source = _source(key, body.source)
@@ -133,7 +136,9 @@ def create_ticket(
     if receipt.created:
         Ticket._meta.get_field("draft").set_cached_value(receipt.ticket, None)  # nobody needs to ask the database
         return answer(present(receipt.ticket, description=inbound.text), code=201)
-    return answer(shown(key, receipt.ticket.number))
+    if tickets_of(key).filter(pk=receipt.ticket.pk).exists():
+        return answer(shown(key, receipt.ticket.number))
+    return answer(present_known(receipt.ticket))  # it went to a team that the key's person is not in
 
 
 def _source(key: ApiKey, name: str | None) -> Source:
@@ -143,6 +148,8 @@ def _source(key: ApiKey, name: str | None) -> Source:
         if len(name) > SOURCE_NAME:
             raise invalid(("source", f"Keep the name of a source under {SOURCE_NAME} characters."))
         source, _ = Source.objects.get_or_create(name=name, defaults={"kind": "api"})
+        if source.kind != "api":
+            raise invalid(("source", "Tickets of this source do not come in through the API. Name another one."))
     if not source.active:
         raise Problem(403, "source_inactive", f"The source {source.name} takes no tickets now.")
     return source

@@ -46,9 +46,7 @@ def present(ticket: Ticket, *, description: str, cost: float = 0.0, readable: Co
     if ticket.error:
         reasons["triage_state"] = ticket.error
     return {
-        "number": ticket.number,
-        "id": str(ticket.public_id),
-        "url": f"{settings.BASE_URL}{ticket.get_absolute_url()}",
+        **_identity(ticket),
         "title": ticket.subject,
         "description": description,
         "status": ticket.status,
@@ -72,6 +70,11 @@ def present(ticket: Ticket, *, description: str, cost: float = 0.0, readable: Co
         "updated_at": stamp(ticket.updated_at),
         "triaged_at": stamp(ticket.triaged_at),
     }
+
+
+def present_known(ticket: Ticket) -> Json:
+    """What a sender may know of a ticket that is there already and that they may not see."""
+    return {**_identity(ticket), "source": ticket.source.name, "created_at": stamp(ticket.created_at)}
 
 
 def present_verdict(verdict: Verdict) -> Json:
@@ -108,6 +111,14 @@ def present_comments(messages: Sequence[Message]) -> list[Json]:
 def stamp(moment: datetime | None) -> str | None:
     """ISO 8601 in UTC, to the microsecond that `updated_since` compares by."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None
+
+
+def _identity(ticket: Ticket) -> Json:
+    return {
+        "number": ticket.number,
+        "id": str(ticket.public_id),
+        "url": f"{settings.BASE_URL}{ticket.get_absolute_url()}",
+    }
 
 
 def _told(provenance: Mapping[str, Mapping[str, Any]], what: str) -> Json:

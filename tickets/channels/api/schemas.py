@@ -181,6 +181,18 @@ class DeliveryOut(BaseModel):
     text: str
 
 
+class KnownTicketOut(BaseModel):
+    """A ticket that was stored before and that the key may not see."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    number: int
+    id: str
+    url: str
+    source: str
+    created_at: datetime
+
+
 class ApprovalOut(BaseModel):
     delivery: DeliveryOut
     ticket: TicketOut
