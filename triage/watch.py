@@ -34,7 +34,7 @@ def die_with_parent(with_signal: int = signal.SIGKILL) -> None:
 
 
 def open_log(path: Path) -> io.BufferedWriter:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size > LOG_BYTES:
         path.replace(path.with_suffix(".log.1"))
     return io.BufferedWriter(io.FileIO(path, "a"))

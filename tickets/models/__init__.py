@@ -25,11 +25,12 @@ from tickets.models.source import Source
 from tickets.models.suggestion import Suggestion
 from tickets.models.taxonomy import Category, Component
 from tickets.models.team import Team
-from tickets.models.ticket import SUBJECT_LIMIT, SUBMISSION, TEXT_LIMIT, Ticket, excerpt_of
+from tickets.models.ticket import PORTAL_SALT, SUBJECT_LIMIT, SUBMISSION, TEXT_LIMIT, Ticket, excerpt_of
 
 __all__ = [
     "ENDED",
     "OPEN",
+    "PORTAL_SALT",
     "SCOPES",
     "SUBJECT_LIMIT",
     "SUBMISSION",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.core import signing
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 SUBJECT_LIMIT = 300
 TEXT_LIMIT = 100_000
 EXCERPT = 160
+PORTAL_SALT = "portal"
 _COMMENT = re.compile(r"<!--.*?(?:-->|$)", re.DOTALL)
 _MARKS = re.compile(r"^[#>]+(?=\s)|[`*]+", re.MULTILINE)
 
@@ -182,6 +184,14 @@ class Ticket(Work):
 
     def get_absolute_url(self) -> str:
         return reverse("tickets:detail", args=[self.number])
+
+    @property
+    def signed_id(self) -> str:
+        """What opens the customer's status page: whoever has it may read the conversation and answer."""
+        return signing.Signer(salt=PORTAL_SALT).sign(self.public_id.hex)
+
+    def get_status_url(self) -> str:
+        return reverse("tickets:portal-status", args=[self.signed_id])
 
     @property
     def is_open(self) -> bool:

@@ -10,7 +10,6 @@ from django.core import signing
 from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils.html import linebreaks
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.cache import never_cache
@@ -22,9 +21,8 @@ from tickets.actions import intake
 from tickets.actions.errors import Conflict
 from tickets.channels.base import Body, complaints
 from tickets.channels.form.submission import HONEYPOT, LIMITS, Submission
-from tickets.models import ENDED, Message, Priority, Source, Status, Ticket, Tier
+from tickets.models import ENDED, PORTAL_SALT, Message, Priority, Source, Status, Ticket, Tier
 
-SALT = "portal"
 STATUS_WORDS = {
     Status.NEW: ("Received", "We have your request and will answer by e-mail."),
     Status.IN_REVIEW: ("Being worked on", "Somebody is working on your request."),
@@ -46,11 +44,6 @@ class Turn:
     html: SafeString
 
 
-def status_address(ticket: Ticket) -> str:
-    """The path of a ticket's status page. Whoever has it may read the conversation and answer."""
-    return reverse("tickets:portal-status", args=[_signed(ticket)])
-
-
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def form(request: HttpRequest) -> HttpResponse:
@@ -67,14 +60,14 @@ def form(request: HttpRequest) -> HttpResponse:
     except Conflict:  # sent, then gone back to and changed: what it says now is another request
         changed = inbound.model_copy(update={"idempotency_key": Submission.blank().key})
         receipt = intake.receive(changed, source=source)
-    return redirect("tickets:portal-thanks", signed=_signed(receipt.ticket))
+    return redirect("tickets:portal-thanks", signed=receipt.ticket.signed_id)
 
 
 @never_cache
 @require_GET
 def thanks(request: HttpRequest, signed: str) -> HttpResponse:
     ticket = _ticket(signed)
-    context = {"ticket": ticket, "address": request.build_absolute_uri(status_address(ticket))}
+    context = {"ticket": ticket, "address": request.build_absolute_uri(ticket.get_status_url())}
     return render(request, "portal/thanks.html", context)
 
 
@@ -96,7 +89,7 @@ def status(request: HttpRequest, signed: str) -> HttpResponse:
     except IntegrityError:
         if not ticket.messages.filter(external_id=identity).exists():
             raise
-    return redirect(f"{status_address(ticket)}#latest")
+    return redirect(f"{ticket.get_status_url()}#latest")
 
 
 def _form_page(request: HttpRequest, submission: Submission, *, status: int = 200) -> HttpResponse:
@@ -142,13 +135,9 @@ def _turns(ticket: Ticket) -> list[Turn]:
     ]
 
 
-def _signed(ticket: Ticket) -> str:
-    return signing.Signer(salt=SALT).sign(ticket.public_id.hex)
-
-
 def _ticket(signed: str) -> Ticket:
     try:
-        public_id = signing.Signer(salt=SALT).unsign(signed)
+        public_id = signing.Signer(salt=PORTAL_SALT).unsign(signed)
         return Ticket.objects.defer("embedding").get(public_id=public_id)
     except (signing.BadSignature, Ticket.DoesNotExist) as error:
         raise Http404 from error

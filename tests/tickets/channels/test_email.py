@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from django.conf import LazySettings
+from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -177,6 +178,15 @@ def test_sender_and_signature_are_those_of_the_source(serve: Serve, delivery: De
     assert mail["Message-ID"].endswith("@acme.example>")
     assert "\n-- \nAcme Support\n<b>Line 2</b>\n" in words_of(mail)
     assert "&lt;b&gt;Line 2&lt;/b&gt;" in words_of(mail, "html")
+
+
+def test_the_mail_leads_the_customer_to_the_status_page(serve: Serve, delivery: Delivery, client: Client) -> None:
+    box = serve()
+    EmailChannel().send(loaded(delivery))
+    (mail,) = box.taken
+    link = f"http://localhost:8000{delivery.ticket.get_status_url()}"
+    assert link in words_of(mail).replace("=\n", "") and f'href="{link}"' in words_of(mail, "html")
+    assert client.get(delivery.ticket.get_status_url()).status_code == 200
 
 
 def test_markup_of_a_customer_never_runs_in_the_html_part(serve: Serve, reviewed: Ticket, agent: User) -> None:

@@ -10,7 +10,6 @@ from tests.tickets.channels.test_bad_input import STORED
 from tests.tickets.conftest import MakeTicket, last_seen
 from tickets.actions import conversation, replies
 from tickets.models import Message, Source, Ticket
-from tickets.views.portal import status_address
 from triage.models import User
 
 WORDS = {
@@ -44,7 +43,7 @@ def test_anybody_may_write_and_gets_a_number_and_a_link(visitor: Client) -> None
     assert response.status_code == 302
     page = visitor.get(response["Location"])
     assert f"number {ticket.number}" in page.content.decode()
-    assert f"http://testserver{status_address(ticket)}" in page.content.decode()
+    assert f"http://testserver{ticket.get_status_url()}" in page.content.decode()
     assert (ticket.subject, ticket.messages.get().text) == (WORDS["title"], WORDS["description"])
     assert ticket.requester is not None
     assert (ticket.requester.email, ticket.requester.name) == ("kim@example.com", "Kim Tran")
@@ -92,7 +91,7 @@ def test_any_words_are_stored_and_shown_as_words(visitor: Client, text: str) -> 
     response = send(visitor, title=text, description=text, name=text)
     assert response.status_code == 302
     ticket = Ticket.objects.get()
-    page = visitor.get(status_address(ticket)).content.decode()
+    page = visitor.get(ticket.get_status_url()).content.decode()
     for tag in ("<script>alert", "<img"):
         assert tag not in page
     refused = send(visitor, title=text, description=text, name=text, email="kim").content.decode()
@@ -153,14 +152,14 @@ def test_the_status_page_shows_the_conversation_and_nothing_internal(
     visitor: Client, reviewed: Ticket, agent: User
 ) -> None:
     conversation.comment(ticket=reviewed, text="Customer is difficult.", by=agent)
-    page = visitor.get(status_address(reviewed)).content.decode()
+    page = visitor.get(reviewed.get_status_url()).content.decode()
     assert "The CSV export stops half way." in page
     assert "Being worked on" in page
     for inside in ("difficult", "Thank you for the report", "software", "confidence"):
         assert inside not in page
     reviewed.refresh_from_db()
     replies.approve(ticket=reviewed, text="It is **fixed**.", version=1, answers=last_seen(reviewed), by=agent)
-    page = visitor.get(status_address(reviewed)).content.decode()
+    page = visitor.get(reviewed.get_status_url()).content.decode()
     assert "<strong>fixed</strong>" in page
     assert "Answered" in page
 
@@ -169,7 +168,7 @@ def test_the_customer_answers_on_the_page_and_the_desk_reads_it_again(
     visitor: Client, reviewed: Ticket, agent: User
 ) -> None:
     replies.approve(ticket=reviewed, text="Fixed.", version=1, answers=last_seen(reviewed), by=agent)
-    address = status_address(reviewed)
+    address = reviewed.get_status_url()
     form = {"key": key_of(visitor.get(address)), "text": "Not for me."}
     for _ in range(2):  # a second click adds nothing
         assert visitor.post(address, form).status_code == 302
@@ -182,20 +181,20 @@ def test_the_customer_answers_on_the_page_and_the_desk_reads_it_again(
 
 @pytest.mark.parametrize("text", ["", " \n", "\x00", "a" * 100_001])
 def test_an_empty_or_endless_answer_is_refused_at_its_field(visitor: Client, ticket: Ticket, text: str) -> None:
-    response = visitor.post(status_address(ticket), {"text": text})
+    response = visitor.post(ticket.get_status_url(), {"text": text})
     assert response.status_code == 422
     assert 'id="text-error"' in response.content.decode()
     assert ticket.messages.count() == 1
 
 
 def test_a_link_that_was_not_signed_by_us_shows_nothing(visitor: Client, ticket: Ticket) -> None:
-    signed = status_address(ticket)
+    signed = ticket.get_status_url()
     for address in (signed[:-3] + "xx/", f"/support/t/{ticket.public_id.hex}/", "/support/t/1/", "/support/t/%00:x/"):
         assert visitor.get(address).status_code == 404
     assert visitor.get(signed).status_code == 200
 
 
 def test_nobody_keeps_a_copy_of_the_status_page(visitor: Client, ticket: Ticket) -> None:
-    response = visitor.get(status_address(ticket))
+    response = visitor.get(ticket.get_status_url())
     assert "no-store" in response["Cache-Control"]
     assert "noindex" in response.content.decode()

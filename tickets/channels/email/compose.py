@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 QUOTED_AT_MOST = 10_000  # characters of the customer's own words that go back with the reply
 MOST_REFERENCES = 20
+LINK_WORDS = "See your request, or add to it"
 
 
 def message_for(delivery: Delivery) -> EmailMultiAlternatives:
@@ -38,14 +39,15 @@ def message_for(delivery: Delivery) -> EmailMultiAlternatives:
     headers = {"Message-ID": f"<{_own_identity(delivery, sender)}>", **_thread(ticket, reply)}
     asked = ticket.messages.filter(kind=Message.Kind.INBOUND, pk__lt=reply.pk).select_related("requester").last()
     signature = ticket.source.signature.strip()
+    link = f"{settings.BASE_URL}{ticket.get_status_url()}"
     email = EmailMultiAlternatives(
         subject=_subject(ticket),
-        body=_as_text(reply.text, signature, asked),
+        body=_as_text(reply.text, link, signature, asked),
         from_email=sender,
         to=[clean_line(delivery.recipient)],
         headers=headers,
     )
-    email.attach_alternative(_as_html(reply.text, signature, asked), "text/html")
+    email.attach_alternative(_as_html(reply.text, link, signature, asked), "text/html")
     return email
 
 
@@ -79,8 +81,8 @@ def _thread(ticket: Ticket, reply: Message) -> dict[str, str]:
     return {"In-Reply-To": (theirs or identities)[-1], "References": " ".join(identities)}
 
 
-def _as_text(text: str, signature: str, asked: Message | None) -> str:
-    parts = [text]
+def _as_text(text: str, link: str, signature: str, asked: Message | None) -> str:
+    parts = [text, f"{LINK_WORDS}:\n{link}"]
     if signature:
         parts.append(f"-- \n{signature}")
     if asked:
@@ -88,8 +90,8 @@ def _as_text(text: str, signature: str, asked: Message | None) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _as_html(text: str, signature: str, asked: Message | None) -> SafeString:
-    parts = [markdown.render(text)]
+def _as_html(text: str, link: str, signature: str, asked: Message | None) -> SafeString:
+    parts = [markdown.render(text), format_html('<p><a href="{}">{}</a></p>', link, LINK_WORDS)]
     if signature:
         parts.append(format_html("<p>{}</p>", _lines(signature)))
     if asked:

@@ -22,7 +22,7 @@ class EmailBackend(BaseEmailBackend):
         self.folder = Path(file_path or settings.EMAIL_FILE_PATH)
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # customers' words: for the desk's user alone
         for message in email_messages:
             self._write(message)
         return len(email_messages)
