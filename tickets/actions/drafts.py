@@ -23,8 +23,11 @@ def clean_reply(text: str) -> str:
     return text
 
 
-def save(*, ticket: Ticket, text: str, version: int, by: User) -> Draft:
+def save(*, ticket: Ticket, text: str, version: int, by: User, answers: int | None = None) -> Draft:
     """Keep an edited draft. `version` is the one the editor started from, 0 where there was none.
+
+    `answers` is the primary key of the customer's last message that the editor saw: a draft that a person keeps in
+    sight of the newest one answers it, and is stale no more.
 
     Raises Conflict when it has been changed or sent since.
     """
@@ -48,6 +51,9 @@ def save(*, ticket: Ticket, text: str, version: int, by: User) -> Draft:
             draft.editor = by
             draft.version += 1
             draft.save(update_fields=["text", "editor", "version", "updated_at"])
+        if answers is not None and answers == last_inbound(held):
+            draft.answers_id, draft.stale = answers, False
+            draft.save(update_fields=["answers", "stale"])
     return draft
 
 

@@ -28,7 +28,8 @@ def draft(request: HttpRequest, number: int) -> HttpResponse:
             restored = drafts.restore(ticket=ticket, by=by)
             undo = {"undo_text": text, "undo_version": restored.version}
             return done(request, ticket, "This is the suggested reply again.", also=["reply"], **undo)
-        saved = drafts.save(ticket=ticket, text=text, version=_version(request, ticket), by=by)
+        answers = _key(request, "answers")
+        saved = drafts.save(ticket=ticket, text=text, version=_version(request, ticket), by=by, answers=answers)
     except Refused as why:
         return refused(request, ticket, why, typed=text)
     if "quiet" in request.POST and request.headers.get("HX-Request"):
@@ -42,14 +43,13 @@ def approval(request: HttpRequest, number: int) -> HttpResponse:
     """Approve the text as it stands in the editor and send it. Fragments: the pieces with the editor."""
     ticket = seen(request, number)
     text = _text(request)
-    answers = request.POST.get("answers", "")
     keep_open = bool(request.POST.get("keep_open"))
     try:
         replies.approve(
             ticket=ticket,
             text=text,
             version=_version(request, ticket),
-            answers=int(answers) if answers.isascii() and answers.isdigit() and len(answers) < 19 else None,
+            answers=_key(request, "answers"),
             by=person(request),
             keep_open=keep_open,
         )
@@ -79,6 +79,12 @@ def delivery(request: HttpRequest, number: int, pk: int) -> HttpResponse:
 
 def _text(request: HttpRequest) -> str:
     return request.POST.get("text", "").replace("\r\n", "\n")
+
+
+def _key(request: HttpRequest, name: str) -> int | None:
+    """A primary key that the page posts back, None where it does not or where it is none."""
+    given = request.POST.get(name, "")
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
 
 
 def _version(request: HttpRequest, ticket: Ticket) -> int:

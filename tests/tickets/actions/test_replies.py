@@ -115,6 +115,15 @@ def test_an_edited_draft_is_kept_with_its_editor(reviewed: Ticket, agent: User) 
     assert (draft.text, draft.editor, draft.version) == ("My own words.", agent, 2)
 
 
+def test_a_draft_edited_in_sight_of_the_new_message_is_stale_no_more(reviewed: Ticket, agent: User) -> None:
+    seen = last_seen(reviewed)
+    intake.add_customer_message(ticket=reviewed, text="Wait, it is worse.")
+    assert drafts.save(ticket=reviewed, text="Mine.", version=1, by=agent, answers=seen).stale
+    draft = drafts.save(ticket=reviewed, text="Mine, again.", version=2, by=agent, answers=last_seen(reviewed))
+    draft.refresh_from_db()
+    assert (draft.stale, draft.answers_id) == (False, last_seen(reviewed))
+
+
 def test_a_draft_saved_over_a_newer_one_is_refused(reviewed: Ticket, agent: User, lead: User) -> None:
     drafts.save(ticket=reviewed, text="One.", version=1, by=agent)
     with pytest.raises(Conflict):

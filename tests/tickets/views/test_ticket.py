@@ -141,6 +141,15 @@ def test_a_draft_that_a_colleague_changed_meanwhile_is_not_overwritten(
     assert Draft.objects.get(ticket=reviewed).text == "Hers."
 
 
+def test_a_stale_draft_that_is_edited_after_the_new_message_was_read_is_current_again(
+    desk: Client, reviewed: Ticket
+) -> None:
+    intake.add_customer_message(ticket=reviewed, text="One more thing.")
+    values = {"text": "To both.", "version": "1", "answers": str(last_seen(reviewed))}
+    desk.post(f"/tickets/{reviewed.number}/draft/", values)
+    assert 'id="stale"' not in desk.get(reviewed.get_absolute_url()).content.decode()
+
+
 def test_going_back_to_the_suggestion_can_be_undone(desk: Client, agent: User, reviewed: Ticket) -> None:
     drafts.save(ticket=reviewed, text="Mine.", version=1, by=agent)
     values = {"text": "Mine.", "version": "2", "restore": "1"}
