@@ -306,7 +306,13 @@ def test_it_shows_each_listed_ticket_as_it_shows_it_alone(api: ApiClient, review
     (listed,) = api.send("get", "/tickets").json()["items"]
     assert alone == listed
     assert alone["cost_usd"] == 0.0025
-    assert alone["draft"] == {"text": "Thank you for the report.", "citations": [], "stale": False}
+    assert alone["draft"] == {
+        "text": "Thank you for the report.",
+        "citations": [],
+        "stale": False,
+        "version": 1,
+        "answers": reviewed.messages.get().pk,
+    }
     assert (alone["team"], alone["engine"]["team"], alone["band"]["team"]) == ("software", "local", "suggest")
     TicketOut.model_validate(alone)
 
@@ -572,6 +578,19 @@ def test_a_stale_draft_is_not_sent(caller: Caller, reviewed: Ticket, agent: User
     intake.add_customer_message(ticket=reviewed, text="It works now.")
     problem(caller(agent, "approve").send("post", f"/tickets/{reviewed.number}/approval", {}), 409, code="stale")
     assert Delivery.objects.count() == 0
+
+
+def test_a_draft_that_changed_since_it_was_read_is_not_sent(caller: Caller, reviewed: Ticket, agent: User) -> None:
+    client = caller(agent, "read,approve")
+    address = f"/tickets/{reviewed.number}"
+    seen = {name: client.send("get", address).json()["draft"][name] for name in ("version", "answers")}
+    Draft.objects.filter(ticket=reviewed).update(text="Another text", version=2)
+    problem(client.send("post", f"{address}/approval", seen), 409, code="draft_changed")
+    problem(client.send("post", f"{address}/approval", seen | {"text": "Mine"}), 409, code="draft_changed")
+    problem(client.send("post", f"{address}/approval", {"version": 2, "answers": 0}), 409, code="stale")
+    assert Delivery.objects.count() == 0
+    assert client.send("post", f"{address}/approval", seen | {"version": 2}).status_code == 201
+    assert Delivery.objects.get().message.text == "Another text"
 
 
 def test_a_key_that_acts_for_nobody_approves_nothing(api: ApiClient, reviewed: Ticket) -> None:

@@ -219,7 +219,10 @@ def reprocess_ticket(request: HttpRequest, number: int) -> HttpResponse:
 
 @api.post("/tickets/{int:number}/approval", response={201: ApprovalOut, **PROBLEMS}, summary="Approve a reply")
 def approve_reply(request: HttpRequest, number: int, body: Approval) -> HttpResponse:
-    """Approve the draft, or the text given here, and send it to the customer in the name of the key's person."""
+    """Approve the draft, or the text given here, and send it to the customer in the name of the key's person.
+
+    With the draft's version and answers, as they were read, nothing is sent when either is another now: 409.
+    """
     key = caller(request, "approve")
     if key.user is None:
         raise Problem(403, "no_person", "Only a key that is bound to a person may approve.")
@@ -236,8 +239,8 @@ def approve_reply(request: HttpRequest, number: int, body: Approval) -> HttpResp
         delivery = replies.approve(
             ticket=ticket,
             text=text,
-            version=draft.version if draft else 0,
-            answers=answers,
+            version=(draft.version if draft else 0) if body.version is None else body.version,
+            answers=answers if body.answers is None else body.answers,
             by=person,
             keep_open=body.keep_open,
             api_key=key,

@@ -140,6 +140,8 @@ def _draft(ticket: Ticket, readable: Collection[int]) -> Json | None:
             citation for citation in _citations(ticket) if "ticket" not in citation or citation["ticket"] in readable
         ],
         "stale": draft.stale,
+        "version": draft.version,
+        "answers": draft.answers_id,
     }
 
 

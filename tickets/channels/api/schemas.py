@@ -73,6 +73,8 @@ class NewComment(Given):
 
 class Approval(Given):
     text: Body | None = Field(None, description="The reply as it shall be sent; without it, the draft as it is")
+    version: StrictInt | None = Field(None, description="The draft's version that was read; 409 when it is another now")
+    answers: StrictInt | None = Field(None, description="The draft's answers that was read; 409 when it is another now")
     keep_open: StrictBool = Field(False, description="Wait for the customer instead of resolving the ticket")
 
 
@@ -90,6 +92,8 @@ class DraftOut(BaseModel):
     text: str
     citations: list[dict[str, Any]]
     stale: bool
+    version: int = Field(description="Goes up with every change of the text")
+    answers: int | None = Field(description="The customer's message that the draft answers")
 
 
 class SubmittedOut(BaseModel):
