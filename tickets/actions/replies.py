@@ -24,21 +24,24 @@ def approve(
     version: int,
     answers: int | None,
     by: User,
+    replied: int | None = None,
     keep_open: bool = False,
     api_key: ApiKey | None = None,
 ) -> Delivery:
     """Approve `text` as the reply and hand it to the outbox, once.
 
     `version` is the draft's that the person saw (0: there was none), `answers` the primary key of the customer's last
-    message they saw. Raises Conflict when somebody sent first or ended the ticket, the draft changed, or the customer
-    wrote meanwhile; Invalid when there is nothing to send or nobody to send it to.
+    message they saw, `replied` that of the desk's last reply they saw (0: there was none): who has seen a reply may
+    send another after it. Without `replied` the customer has to write before a second one.
+    Raises Conflict when somebody sent first or ended the ticket, the draft changed, or the customer wrote meanwhile;
+    Invalid when there is nothing to send or nobody to send it to.
     """
     require_decider(by)
     text = clean_reply(text)
     with transaction.atomic():
         held = Ticket.objects.select_for_update(of=("self",)).select_related("requester", "source").get(pk=ticket.pk)
         draft = Draft.objects.filter(ticket=held).select_related("suggestion").first()
-        _refuse_if_overtaken(held, draft, version, answers)
+        _refuse_if_overtaken(held, draft, version, answers, replied)
         if held.requester is None:
             raise Invalid("no_recipient", "This ticket has no address to answer to. Write to the customer yourself.")
         review = Review.objects.create(
@@ -60,12 +63,16 @@ def approve(
     return delivery
 
 
-def _refuse_if_overtaken(ticket: Ticket, draft: Draft | None, version: int, answers: int | None) -> None:
+def _refuse_if_overtaken(
+    ticket: Ticket, draft: Draft | None, version: int, answers: int | None, replied: int | None
+) -> None:
     latest = last_inbound(ticket)
     if answers != latest:
         raise Conflict("stale", "The customer wrote again. The reply was not sent: read the new message first.")
-    sent = ticket.messages.filter(kind=Message.Kind.OUTBOUND, pk__gt=latest or 0).select_related("author").last()
-    if draft is None and (version or sent):
+    after = (latest or 0) if replied is None else replied
+    sent = ticket.messages.filter(kind=Message.Kind.OUTBOUND, pk__gt=after).select_related("author").last()
+    unseen = sent is not None and replied is not None
+    if unseen or (draft is None and (version or sent)):
         if sent is None:
             raise Conflict("no_draft", "This draft is gone. Reload the ticket and look again.")
         when = date_format(timezone.localtime(sent.created_at), "H:i")

@@ -50,6 +50,7 @@ def approval(request: HttpRequest, number: int) -> HttpResponse:
             text=text,
             version=_version(request, ticket),
             answers=_key(request, "answers"),
+            replied=_key(request, "replied"),
             by=person(request),
             keep_open=keep_open,
         )

@@ -19,7 +19,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from tickets.actions.drafts import last_inbound
 from tickets.actions.errors import Conflict, Forbidden, Refused
-from tickets.models import Agent, Status, Suggestion, Ticket
+from tickets.models import Agent, Message, Status, Suggestion, Ticket
 from tickets.models.history import Change, changes_of
 from tickets.models.likeness import filtered_likeness
 from tickets.views.frame import person
@@ -106,6 +106,7 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "draft": ticket.current_draft,
         "suggestion": suggestion,
         "answers": last_inbound(ticket) or "",
+        "replied": max((message.pk for message in messages if message.kind == Message.Kind.OUTBOUND), default=0),
         "citations": _citations(suggestion, user),
         "fields": fields,
         "acceptable": any(field.acceptable and field.value for field in fields),

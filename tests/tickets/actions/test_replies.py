@@ -38,6 +38,30 @@ def test_the_second_of_two_approvers_is_told_who_sent(reviewed: Ticket, agent: U
     assert Delivery.objects.count() == 1
 
 
+def test_who_has_seen_the_first_reply_may_send_a_second(reviewed: Ticket, agent: User, lead: User) -> None:
+    seen = last_seen(reviewed)
+    first = replies.approve(ticket=reviewed, text="One.", version=1, answers=seen, by=agent, replied=0, keep_open=True)
+    shown = first.message_id
+    with pytest.raises(Conflict) as refused:
+        replies.approve(ticket=reviewed, text="Mine.", version=0, answers=seen, by=lead, replied=0, keep_open=True)
+    assert refused.value.code == "already_sent"
+    replies.approve(ticket=reviewed, text="Two.", version=0, answers=seen, by=agent, replied=shown, keep_open=True)
+    with pytest.raises(Conflict) as refused:
+        replies.approve(ticket=reviewed, text="Two.", version=0, answers=seen, by=lead, replied=shown)
+    assert refused.value.code == "already_sent"
+    assert Delivery.objects.count() == 2
+
+
+def test_a_new_draft_hides_no_reply_that_the_person_has_not_seen(reviewed: Ticket, agent: User, lead: User) -> None:
+    seen = last_seen(reviewed)
+    replies.approve(ticket=reviewed, text="One.", version=1, answers=seen, by=lead, replied=0, keep_open=True)
+    drafts.save(ticket=reviewed, text="Two.", version=0, by=lead)
+    with pytest.raises(Conflict) as refused:
+        replies.approve(ticket=reviewed, text="Mine.", version=1, answers=seen, by=agent, replied=0)
+    assert refused.value.code == "already_sent"
+    assert Delivery.objects.count() == 1
+
+
 @pytest.mark.django_db(transaction=True)
 def test_two_people_approving_at_the_same_moment_send_one_reply(reviewed: Ticket, agent: User, lead: User) -> None:
     seen, refused = last_seen(reviewed), []

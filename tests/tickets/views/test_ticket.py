@@ -78,6 +78,17 @@ def test_sending_and_keeping_open_waits_for_the_customer(desk: Client, reviewed:
     assert reviewed.status == Status.WAITING
 
 
+def test_after_a_reply_that_kept_the_ticket_open_the_editor_sends_another(desk: Client, reviewed: Ticket) -> None:
+    address = f"/tickets/{reviewed.number}/approval/"
+    shown = desk.post(address, _approval(reviewed, replied="0", keep_open="1"), headers=HTMX).content.decode()
+    sent = reviewed.messages.get(kind=Message.Kind.OUTBOUND).pk
+    assert f'name="replied" value="{sent}"' in shown
+    values = _approval(reviewed, text="And this.", version="0", replied=str(sent))
+    assert desk.post(address, values).status_code == 302
+    assert desk.post(address, values).status_code == 409
+    assert Delivery.objects.filter(ticket=reviewed).count() == 2
+
+
 def test_a_second_press_of_approve_sends_nothing_more_and_says_so(desk: Client, reviewed: Ticket) -> None:
     values = _approval(reviewed)
     desk.post(f"/tickets/{reviewed.number}/approval/", values, headers=HTMX)
