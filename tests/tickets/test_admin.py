@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
@@ -133,3 +134,17 @@ def test_a_source_of_a_kind_that_is_no_door_is_refused(admin: Client) -> None:
     assert admin.post(address, {"kind": "pigeon", "name": "Loft", "active": "on"}).status_code == 200
     assert not Source.objects.filter(name="Loft").exists()
     assert admin.post(address, {"kind": "api", "name": "Shop", "active": "on"}).status_code == 302
+
+
+def test_the_settings_show_a_team_its_own_tickets_alone(client: Client, reviewed: Ticket, colleague: User) -> None:
+    permissions = Permission.objects.filter(codename__in=["view_ticket", "view_suggestion", "view_event"])
+    colleague.user_permissions.set(permissions)
+    colleague.is_staff = True
+    colleague.save()
+    client.force_login(colleague)
+    for kind in ("ticket", "suggestion", "event"):
+        page = client.get(reverse(f"admin:tickets_{kind}_changelist"))
+        assert page.status_code == 200
+        assert page.context["cl"].result_count == 0, kind
+    Ticket.objects.filter(pk=reviewed.pk).update(team=Team.objects.get(key="billing"))
+    assert client.get(reverse("admin:tickets_ticket_changelist")).context["cl"].result_count == 1
