@@ -25,22 +25,24 @@ class Receipt:
     created: bool
 
 
-def receive(inbound: Inbound, *, source: Source) -> Receipt:
+def receive(inbound: Inbound, *, source: Source, sender: Source | None = None) -> Receipt:
     """Store what came in, once, with its work enqueued in the same transaction.
 
-    The same external id or idempotency key of a source gives the first ticket back. Raises Conflict when a key
-    comes again with another content.
+    The same external id of a source gives the first ticket back, and so does the same idempotency key of a sender: the
+    source's own door, unless one door brings the tickets of several sources. Raises Conflict when an idempotency key
+    comes again with another content or for another source.
     """
-    known = _known(inbound, source)
+    key = f"{(sender or source).pk}:{inbound.idempotency_key}" if inbound.idempotency_key else ""
+    known = _known(inbound, source, key)
     if known is not None:
         return known
     try:
         with transaction.atomic():
-            ticket = _store(inbound, source)
+            ticket = _store(inbound, source, key)
             ring("interactive")
             announce(ticket, "created")
     except IntegrityError:  # the same thing came twice at the same moment: the other one won
-        known = _known(inbound, source)
+        known = _known(inbound, source, key)
         if known is None:
             raise
         return known
@@ -53,25 +55,25 @@ def digest_of(inbound: Inbound) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _known(inbound: Inbound, source: Source) -> Receipt | None:
-    tickets = Ticket.objects.filter(source=source).select_related("requester", "source")
-    if inbound.idempotency_key:
-        ticket = tickets.filter(idempotency_key=inbound.idempotency_key).first()
+def _known(inbound: Inbound, source: Source, key: str) -> Receipt | None:
+    tickets = Ticket.objects.select_related("requester", "source")
+    if key:
+        ticket = tickets.filter(idempotency_key=key).first()
         if ticket is not None:
-            if ticket.intake_digest != digest_of(inbound):
+            if ticket.source_id != source.pk or ticket.intake_digest != digest_of(inbound):
                 raise Conflict(
                     "idempotency_key_reused",
                     "This Idempotency-Key was used with another body. Use a new key for a new ticket.",
                 )
             return Receipt(ticket, created=False)
     if inbound.external_id:
-        ticket = tickets.filter(external_id=inbound.external_id).first()
+        ticket = tickets.filter(source=source, external_id=inbound.external_id).first()
         if ticket is not None:
             return Receipt(ticket, created=False)
     return None
 
 
-def _store(inbound: Inbound, source: Source) -> Ticket:
+def _store(inbound: Inbound, source: Source, key: str) -> Ticket:
     now = timezone.now()
     requester = requester_of(inbound.requester_email, inbound.requester_name)
     ticket = Ticket.objects.create(
@@ -80,8 +82,8 @@ def _store(inbound: Inbound, source: Source) -> Ticket:
         requester=requester,
         source=source,
         external_id=inbound.external_id,
-        idempotency_key=inbound.idempotency_key,
-        intake_digest=digest_of(inbound) if inbound.idempotency_key else "",
+        idempotency_key=key,
+        intake_digest=digest_of(inbound) if key else "",
         submitted_priority=inbound.priority or "",
         submitted_tier=inbound.tier,
         raw=inbound.raw,

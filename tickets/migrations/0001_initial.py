@@ -289,7 +289,7 @@ class Migration(migrations.Migration):
                 ('subject', models.CharField(max_length=300)),
                 ('excerpt', models.CharField(blank=True, editable=False, max_length=160)),
                 ('external_id', models.CharField(blank=True, editable=False, max_length=200)),
-                ('idempotency_key', models.CharField(blank=True, editable=False, max_length=200)),
+                ('idempotency_key', models.CharField(blank=True, editable=False, max_length=220)),
                 ('intake_digest', models.CharField(blank=True, editable=False, max_length=64)),
                 ('submitted_priority', models.CharField(blank=True, choices=[('P1', 'Urgent'), ('P2', 'High'), ('P3', 'Medium'), ('P4', 'Low')], editable=False, max_length=2)),
                 ('submitted_tier', models.PositiveSmallIntegerField(blank=True, choices=[(1, 'Tier 1'), (2, 'Tier 2'), (3, 'Tier 3')], editable=False, null=True)),

@@ -241,7 +241,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='ticket',
-            constraint=models.UniqueConstraint(condition=models.Q(('idempotency_key', ''), _negated=True), fields=('source', 'idempotency_key'), name='one_ticket_an_idempotency_key'),
+            constraint=models.UniqueConstraint(condition=models.Q(('idempotency_key', ''), _negated=True), fields=('idempotency_key',), name='one_ticket_an_idempotency_key'),
         ),
         migrations.AddConstraint(
             model_name='ticket',

@@ -107,7 +107,8 @@ class Ticket(Work):
     requester = models.ForeignKey(Requester, models.PROTECT, null=True, blank=True, related_name="tickets")
     source = models.ForeignKey(Source, models.PROTECT, related_name="tickets")
     external_id = models.CharField(max_length=200, blank=True, editable=False)
-    idempotency_key = models.CharField(max_length=200, blank=True, editable=False)
+    # "{primary key of the source that sent it}:{the key as given}"
+    idempotency_key = models.CharField(max_length=220, blank=True, editable=False)
     intake_digest = models.CharField(max_length=64, blank=True, editable=False)
     submitted_priority = models.CharField(max_length=2, choices=Priority, blank=True, editable=False)
     submitted_tier = models.PositiveSmallIntegerField(choices=Tier, null=True, blank=True, editable=False)
@@ -157,9 +158,7 @@ class Ticket(Work):
                 fields=["source", "external_id"], condition=~Q(external_id=""), name="one_ticket_an_external_id"
             ),
             models.UniqueConstraint(
-                fields=["source", "idempotency_key"],
-                condition=~Q(idempotency_key=""),
-                name="one_ticket_an_idempotency_key",
+                fields=["idempotency_key"], condition=~Q(idempotency_key=""), name="one_ticket_an_idempotency_key"
             ),
             models.CheckConstraint(
                 condition=Q(resolved_at=None) ^ Q(status__in=ENDED), name="resolved_at_goes_with_its_status"

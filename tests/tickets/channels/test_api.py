@@ -126,7 +126,24 @@ def test_the_same_idempotency_key_with_another_body_is_a_conflict(api: ApiClient
     assert Ticket.objects.count() == 1
 
 
-def test_an_idempotency_key_belongs_to_its_source(api: ApiClient, caller: Caller) -> None:
+def test_the_same_idempotency_key_for_another_source_is_a_conflict(api: ApiClient) -> None:
+    head = {"Idempotency-Key": "a-1"}
+    first = api.send("post", "/tickets", NEW | {"source": "CRM"}, headers=head).json()
+    for another in (NEW, NEW | {"source": "Old helpdesk"}):
+        problem(api.send("post", "/tickets", another, headers=head), 409, code="idempotency_key_reused")
+    assert api.send("post", "/tickets", NEW | {"source": "CRM"}, headers=head).json()["number"] == first["number"]
+    assert Ticket.objects.count() == 1
+
+
+def test_it_keeps_the_longest_idempotency_key_whole(api: ApiClient) -> None:
+    numbers = [
+        api.send("post", "/tickets", NEW, headers={"Idempotency-Key": "k" * 199 + end}).json()["number"]
+        for end in ("a", "b", "a")
+    ]
+    assert numbers[0] == numbers[2] != numbers[1]
+
+
+def test_an_idempotency_key_belongs_to_the_source_of_the_api_key(api: ApiClient, caller: Caller) -> None:
     head = {"Idempotency-Key": "a-1"}
     other = caller(source="Shop")
     numbers = {client.send("post", "/tickets", NEW, headers=head).json()["number"] for client in (api, other)}

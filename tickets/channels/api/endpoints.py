@@ -132,7 +132,7 @@ def create_ticket(
     except ValidationError as error:
         raise invalid(*((NAMES.get(name, name), said) for name, said in complaints(error).items())) from error
     with in_the_name_of(key):
-        receipt = intake.receive(inbound, source=source)
+        receipt = intake.receive(inbound, source=source, sender=key.source)
     if receipt.created:
         Ticket._meta.get_field("draft").set_cached_value(receipt.ticket, None)  # nobody needs to ask the database
         return answer(present(receipt.ticket, description=inbound.text), code=201)
