@@ -143,8 +143,12 @@ class TicketAdmin(OfVisibleTickets):
     def close(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> None:
         review.require_decider(person(request))
         chosen = list(queryset.exclude(status=Status.CLOSED))
-        for ticket in chosen:
-            status.change(ticket=ticket, status=Status.CLOSED, by=person(request))
+        try:
+            for ticket in chosen:
+                status.change(ticket=ticket, status=Status.CLOSED, by=person(request))
+        except Refused as refused:
+            self.message_user(request, refused.sentence, messages.ERROR)
+            return
         self.message_user(request, f"{len(chosen)} tickets are closed.")
 
 

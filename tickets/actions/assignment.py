@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from tickets.actions.errors import Invalid
+from tickets.actions.review import require_decider
 from tickets.live import announce
 from tickets.models import Ticket
 from triage.models import User
@@ -10,6 +11,8 @@ from triage.models import User
 
 def assign(*, ticket: Ticket, to: User | None, by: User | None) -> Ticket:
     """Give the ticket to a person of the staff, or to nobody."""
+    if by is not None:
+        require_decider(by)
     if to is not None and not Ticket.objects.visible_to(to).filter(pk=ticket.pk).exists():
         raise Invalid("cannot_see_it", f"{to.label} does not work for this ticket's team.", field="assignee")
     with transaction.atomic():

@@ -4,6 +4,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from tickets.actions.errors import Invalid
+from tickets.actions.review import require_decider
 from tickets.live import announce
 from tickets.models import TEXT_LIMIT, Message, Ticket
 from triage.models import User
@@ -11,6 +12,8 @@ from triage.models import User
 
 def comment(*, ticket: Ticket, text: str, by: User | None, author_name: str = "") -> Message:
     """Add an internal comment. `by` is None where an API client that acts for nobody wrote it: then it has a name."""
+    if by is not None:
+        require_decider(by)
     text = text.replace("\x00", "").strip()
     if not text:
         raise Invalid("blank", "Write something first.", field="text")

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from tickets.actions.errors import Invalid
+from tickets.actions.review import require_decider
 from tickets.live import announce
 from tickets.models import Status, Ticket
 from tickets.models.ticket import ESCALATION
@@ -19,6 +20,8 @@ def change(*, ticket: Ticket, status: Status, by: User | None) -> Ticket:
 
     Escalated, or taken back from there into review, the ticket stays so: the machine's next reading does not move it.
     """
+    if by is not None:
+        require_decider(by)
     if status == Status.NEW:
         raise Invalid("not_a_choice", "A ticket is new only until it is read. Choose in_review.", field="status")
     with transaction.atomic():

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from tickets.actions import assignment, conversation, status
-from tickets.actions.errors import Invalid
+from tickets.actions.errors import Forbidden, Invalid
 from tickets.models import Status, Ticket
 from triage.models import User
 
@@ -51,3 +51,14 @@ def test_a_comment_is_internal_and_names_its_author(reviewed: Ticket, agent: Use
 def test_an_empty_comment_is_refused(reviewed: Ticket, agent: User) -> None:
     with pytest.raises(Invalid):
         conversation.comment(ticket=reviewed, text="\x00 \n", by=agent)
+
+
+def test_an_auditor_comments_closes_and_assigns_nothing(reviewed: Ticket, auditor: User) -> None:
+    with pytest.raises(Forbidden):
+        conversation.comment(ticket=reviewed, text="Hello.", by=auditor)
+    with pytest.raises(Forbidden):
+        status.change(ticket=reviewed, status=Status.CLOSED, by=auditor)
+    with pytest.raises(Forbidden):
+        assignment.assign(ticket=reviewed, to=None, by=auditor)
+    reviewed.refresh_from_db()
+    assert reviewed.status == Status.IN_REVIEW and not reviewed.messages.filter(kind="comment").exists()

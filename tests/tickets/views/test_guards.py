@@ -75,11 +75,13 @@ def test_an_auditor_reads_and_changes_nothing(client: Client, auditor: User, rev
     page = client.get(reviewed.get_absolute_url())
     assert page.status_code == 200
     assert b'id="approve"' not in page.content
+    assert b'id="comment-form"' not in page.content
     for name, values in (
         ("review", {"accept": "all"}),
         ("approval", {"text": "Hello", "version": "1"}),
         ("draft", {"text": "Hello", "version": "1"}),
         ("escalation", {"reason": "Because"}),
+        ("comments", {"text": "Hello"}),
         ("status", {"status": "closed"}),
         ("reading", {}),
         ("assignment", {"assignee": "me"}),
@@ -88,6 +90,7 @@ def test_an_auditor_reads_and_changes_nothing(client: Client, auditor: User, rev
         assert answer.status_code == 403, name
     reviewed.refresh_from_db()
     assert (reviewed.status, reviewed.assignee, reviewed.triage_state) == ("in_review", None, "triaged")
+    assert not reviewed.messages.filter(kind="comment").exists()
 
 
 def test_the_queue_shows_a_team_its_own_and_what_nobody_has_yet(
