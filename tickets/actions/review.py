@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from tickets.actions.decided import normalise
-from tickets.actions.errors import Forbidden, Invalid
+from tickets.actions.errors import Conflict, Forbidden, Invalid
 from tickets.actions.learning import remember
 from tickets.live import announce
 from tickets.models import Agent, ApiKey, Review, SlaPolicy, Status, Ticket
@@ -70,11 +70,31 @@ def correct(
     return held
 
 
-def accept(*, ticket: Ticket, fields: Iterable[str], by: User | None, api_key: ApiKey | None = None) -> Ticket:
-    """Say that the machine's values are right: they become the person's. Fields without a value are passed over."""
-    values = {name: ticket.value_of(name) for name in fields if name in DECIDED_BY_PEOPLE}
-    held = {name: value for name, value in values.items() if value not in (None, [])}
-    return correct(ticket=ticket, changes=held, by=by, api_key=api_key)
+def accept(
+    *,
+    ticket: Ticket,
+    fields: Iterable[str],
+    by: User | None,
+    unsure: Iterable[str] = (),
+    suggestion: int | None = None,
+    api_key: ApiKey | None = None,
+) -> Ticket:
+    """Say that the machine's values are right: they become the person's. Fields without a value are passed over.
+
+    `unsure` names fields that hold nothing: they take what was suggested. `suggestion` is the primary key of the one
+    that the person saw (0: there was none). Raises Conflict when the ticket has been read again since.
+    """
+    with transaction.atomic():
+        held = Ticket.objects.select_for_update(of=("self",)).get(pk=ticket.pk)
+        latest = held.latest_suggestion
+        if suggestion is not None and suggestion != (latest.pk if latest else 0):
+            raise Conflict("suggestion_changed", "The ticket was read again meanwhile. Look at the new values first.")
+        values = {name: held.value_of(name) for name in fields if name in DECIDED_BY_PEOPLE}
+        for name in unsure:
+            if latest and held.value_of(name) in (None, "", []) and not held.decided_by_person(name):
+                values[name] = latest.fields.get(name, {}).get("value")
+        changes = {name: value for name, value in values.items() if value not in (None, "", [])}
+        return correct(ticket=held, changes=changes, by=by, api_key=api_key) if changes else held
 
 
 def escalate(*, ticket: Ticket, reason: str, by: User) -> Ticket:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
@@ -34,11 +32,10 @@ def _accept(request: HttpRequest, ticket: Ticket, names: list[str]) -> str:
     rows = [row for row in rows_of(ticket, ticket.latest_suggestion) if row.acceptable]
     chosen = [row for row in rows if row.name in names or ("all" in names and row.value)]
     held = [row.name for row in chosen if row.value]
-    unsure: dict[str, Any] = {row.name: row.suggested for row in chosen if not row.value}
-    if held:
-        review.accept(ticket=ticket, fields=held, by=person(request))
-    if unsure:
-        review.correct(ticket=ticket, changes=unsure, by=person(request))
+    unsure = [row.name for row in chosen if not row.value]
+    given = request.POST.get("suggestion", "")
+    shown = int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
+    review.accept(ticket=ticket, fields=held, unsure=unsure, suggestion=shown, by=person(request))
     if len(chosen) == 1:
         return f"{chosen[0].word} accepted."
     return "Everything suggested is accepted." if chosen else "There was nothing left to accept."

@@ -187,6 +187,20 @@ def test_accepting_all_takes_over_what_is_held(desk: Client, agent: User, review
     assert not reviewed.decided_by_person("category")
 
 
+def test_values_that_the_person_did_not_see_are_not_accepted(desk: Client, reviewed: Ticket) -> None:
+    seen = reviewed.suggestions.get().pk
+    assert f'name="suggestion" value="{seen}"' in desk.get(reviewed.get_absolute_url()).content.decode()
+    newer = reviewed.suggestions.create(fields={}, confidence=0.4, escalated=False)
+    address = f"/tickets/{reviewed.number}/review/"
+    answer = desk.post(address, {"accept": "team", "suggestion": str(seen)}, headers=HTMX)
+    assert answer.status_code == 409 and "read again meanwhile" in answer.content.decode()
+    reviewed.refresh_from_db()
+    assert not reviewed.decided_by_person("team")
+    desk.post(address, {"accept": "team", "suggestion": str(newer.pk)})
+    reviewed.refresh_from_db()
+    assert reviewed.decided_by_person("team")
+
+
 def test_accepting_what_the_machine_was_unsure_of_sets_it(desk: Client, reviewed: Ticket) -> None:
     reading = {"value": "bug", "confidence": 0.4, "band": "ask", "reason": "Words.", "engine": "rules"}
     reviewed.suggestions.create(fields={"category": reading}, confidence=0.4, escalated=True)
