@@ -156,7 +156,7 @@ async def _post(running: Desk, body: Mapping[str, object]) -> int:
 
 def proportional_memory(running: Desk) -> dict[str, float]:
     """PSS in MiB of web, worker and database, by walking the process tree (Linux)."""
-    totals: dict[str, float] = {"web": 0.0, "worker": 0.0, "database": 0.0, "up": 0.0}
+    totals: dict[str, float] = {"web": 0.0, "worker": 0.0, "database": 0.0}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
@@ -179,8 +179,6 @@ def _kind(words: str, environ: bytes, var: str) -> str:
         return "database"
     if f"TRIAGE_VAR={var}".encode() not in environ:
         return ""
-    if "daphne" in words:
+    if "daphne" in words and "triage.watch" not in words:
         return "web"
-    if "qcluster" in words or "manage.py work" in words:
-        return "worker"
-    return "up" if "manage.py up" in words else ""
+    return "worker" if "manage.py" in words or "triage.watch" in words else ""

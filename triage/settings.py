@@ -167,8 +167,10 @@ else:
     CHANNEL_LAYERS = {"default": {"BACKEND": "triage.notify.NotifyChannelLayer", "CONFIG": {"capacity": 1000}}}
 
 # Work in the background. A django-q2 task is only the bell (docs/decisions/0003): no results, no retries of its own.
+# A reading that asks a model is mostly waiting and many small writes: two processes share these.
+WORKERS = 2 if env.str("ANTHROPIC_API_KEY", default="") or env.str("ANTHROPIC_BASE_URL", default="") else 1
 _cluster = {
-    "workers": _read("TRIAGE_WORKERS", int, "1"),
+    "workers": env.int("TRIAGE_WORKERS", default=WORKERS),
     "timeout": 120,  # a drain claims for 40 s; what is in flight then may wait for a model twice
     "retry": 150,
     "queue_limit": 2,
