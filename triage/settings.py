@@ -170,7 +170,7 @@ else:
 # A reading that asks a model is mostly waiting and many small writes: two processes share these.
 WORKERS = 2 if env.str("ANTHROPIC_API_KEY", default="") or env.str("ANTHROPIC_BASE_URL", default="") else 1
 _cluster = {
-    "workers": env.int("TRIAGE_WORKERS", default=WORKERS),
+    "workers": _read("TRIAGE_WORKERS", int, str(WORKERS)),
     "timeout": 120,  # a drain claims for 40 s; what is in flight then may wait for a model twice
     "retry": 150,
     "queue_limit": 2,
