@@ -74,6 +74,8 @@ class Command(BaseCommand):
         self._say(f"\nTriage Desk runs at {desk.address}")
         if password:
             self._say(f"Sign in as admin with the password {password} (shown this once; ADMIN_PASSWORD sets another)")
+        elif os.environ.get("ADMIN_PASSWORD"):
+            self._say("Sign in as admin with the ADMIN_PASSWORD you gave.")
         else:
             self._say("Sign in as admin with the password of the first start (ADMIN_PASSWORD sets another).")
         self._say(
