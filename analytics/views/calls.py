@@ -34,13 +34,16 @@ class Filters:
     operation: str
     status: str
     model: str
+    ticket: str
 
     @classmethod
     def of(cls, request: HttpRequest) -> Filters:
         asked = {name: request.GET.get(name, "").replace("\0", "") for name in ("operation", "status", "model")}
         status = asked["status"] if asked["status"] in CallStatus.values else ""
         period = PERIODS.get(request.GET.get("period", ""), WEEK)
-        return cls(period, asked["operation"][:20], status, asked["model"][:100])
+        ticket = request.GET.get("ticket", "").strip().removeprefix("#")
+        known = ticket.isascii() and ticket.isdigit() and len(ticket) < 19
+        return cls(period, asked["operation"][:20], status, asked["model"][:100], ticket if known else "")
 
     def apply(self) -> Calls:
         found = Call.objects.filter(self.period.within("created_at"))
@@ -50,15 +53,19 @@ class Filters:
             found = found.filter(status=self.status)
         if self.model:
             found = found.filter(Q(model_answered=self.model) | Q(model_answered="", model_asked=self.model))
+        if self.ticket:
+            found = found.filter(subject_kind="ticket", subject_id=self.ticket)
         return found
 
     @property
     def narrowed(self) -> bool:
-        return bool(self.operation or self.status or self.model)
+        return bool(self.operation or self.status or self.model or self.ticket)
 
     @property
     def query(self) -> str:
-        chosen = {"period": self.period.key, "operation": self.operation, "status": self.status, "model": self.model}
+        chosen = {"period": self.period.key} | {
+            name: getattr(self, name) for name in ("operation", "status", "model", "ticket")
+        }
         return urlencode({name: value for name, value in chosen.items() if value})
 
 

@@ -147,6 +147,9 @@ def test_the_log_is_filtered_and_htmx_gets_its_fragment(lead: User) -> None:
 
     assert [shown(""), shown("period=30d"), shown("operation=draft"), shown("status=refused")] == [3, 4, 2, 1]
     assert [shown("model=claude-haiku-5-5"), shown("model=claude-haiku-5-5-20261001"), shown("model=x")] == [2, 1, 0]
+    call(subject_kind="ticket", subject_id="41")
+    call(subject_kind="classify", subject_id="41")
+    assert [shown("ticket=41"), shown("ticket=%2341"), shown("ticket=4"), shown("ticket=x")] == [1, 1, 0, 5]
     fragment = visit(lead, "/calls/?operation=draft", **{"HX-Request": "true"}).content.decode()
     assert fragment.strip().startswith('<div id="log">')
 
