@@ -45,10 +45,12 @@ def _guarded_resolve(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def pytest_configure() -> None:
-    """A clone that never collected its static files has no folder for them, and whitenoise warns of it."""
     from django.conf import settings
 
+    # A clone that never collected its static files has no folder for them, and whitenoise warns of it.
     Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
+    # The real hasher takes half a second a password, on purpose. Desks in processes of their own keep it.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(autouse=True, scope="session")
