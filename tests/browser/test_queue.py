@@ -65,7 +65,9 @@ def test_an_import_stands_where_its_time_puts_it(visit: Visit, desk: RunningDesk
 
 
 def test_what_left_while_nobody_listened_is_gone_after_catching_up(visit: Visit, desk: RunningDesk) -> None:
-    page = visit("/tickets/?status=in_review", watched=False)
+    unread = "SELECT count(*) FROM tickets_ticket WHERE triage_state <> 'triaged'"
+    wait_for(lambda: desk.rows(unread) == [(0,)], seconds=60, what="every demo ticket is triaged")
+    page = visit("/tickets/", watched=False)
     page.goto("/tickets/?status=in_review")
     live(page)
     first, second, *_ = numbers(page)
