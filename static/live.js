@@ -8,7 +8,7 @@
 
   var socket = null, heard = 0, attempts = 0, timer = null, leaving = false;
   var queue = document.querySelector("[data-queue]"), ticket = document.getElementById("ticket");
-  var gap = false, waiting = [];  // new rows that have not been let in yet: [number, html], newest first
+  var gap = false, waiting = [];  // new rows that have not been let in yet: [number, html]
 
   // ── What the person sees of it ──
   var words = { live: "Live", reconnecting: "Reconnecting", polling: "Checking every 15 s", offline: "Offline" };
@@ -74,9 +74,11 @@
     text("rail-count", message.open);
     if (!queue) return;
     if (asking) overheard = true;  // the answer under way may hold an older picture of a row that is not here yet
-    Object.keys(message.rows).forEach(function (number) { change(number, message.rows[number]); });
+    Object.keys(message.rows).forEach(function (number) {
+      if (!change(number, message.rows[number]) && belongs(made(message.rows[number]))) soon();
+    });
     message.gone.forEach(leave);
-    if (queue.dataset.filtered) soon(); else { counts(message.counts); if (message.created) soon(); }
+    if (queue.dataset.filtered) soon(); else counts(message.counts);
   }
 
   // ── Catching up: by GET, at once, then at most once a second ──
@@ -90,24 +92,23 @@
     if (!queue) { probe(); return; }
     if (asking) { soon(); return; }
     asking = true; asked = Date.now();
-    var url = queue.dataset.changes + "&since=" + queue.dataset.now + "&newest=" + newest();
+    var url = queue.dataset.changes + "&since=" + queue.dataset.now + "&shown=" + numbers().join();
+    url += queue.dataset.paged ? "&mark=" + queue.dataset.mark : "&floor=" + floor();
     ask(url).then(function (answer) {
       queue.dataset.now = answer.now;
       Object.keys(answer.rows).forEach(function (number) { change(number, answer.rows[number]); });
+      answer.gone.forEach(leave);
       text("rail-count", answer.open);
       counts(answer.counts);
-      answer.fresh.forEach(function (pair) {
-        if (!document.getElementById("ticket-" + pair[0]) && !waiting.some(function (held) { return held[0] === pair[0]; })) waiting.push(pair);
-      });
-      // More came than one answer holds: what is shown now lies below a gap, and gives way when they are let in.
-      if (answer.fresh.length >= Number(queue.dataset.page)) { waiting = answer.fresh; gap = true; }
-      waiting.sort(function (a, b) { return b[0] - a[0]; });
-      if (waiting.length > MOST_ROWS) { waiting = waiting.slice(0, MOST_ROWS); gap = true; }
-      letIn();
-    }).catch(function () {}).then(function () {
-      asking = false;
-      if (overheard) { overheard = false; soon(); }
-    });
+      if (!gap) answer.fresh.forEach(function (pair) { if (numbers().indexOf(pair[0]) < 0) waiting.push(pair); });
+      // More came than one answer holds, or than a page should: the page comes anew when they are let in.
+      gap = gap || answer.fresh.length >= Number(queue.dataset.page) || waiting.length > MOST_ROWS;
+      return letIn();
+    }).catch(function () {}).then(answered);
+  }
+  function answered() {
+    asking = false;
+    if (overheard) { overheard = false; soon(); }
   }
   function probe() { if (!isLive()) ask("/tickets/changes/?since=" + Date.now()).catch(function () {}); }
   function ask(url) {
@@ -120,10 +121,20 @@
   }
 
   // ── The queue ──
-  function newest() {
-    var number = waiting.length ? waiting[0][0] : 0;
-    document.querySelectorAll("#rows [data-number]").forEach(function (row) { number = Math.max(number, Number(row.dataset.number)); });
-    return number;
+  function rows() { return Array.from(document.querySelectorAll("#rows [data-number]")); }
+  function numbers() {
+    return rows().map(function (row) { return Number(row.dataset.number); }).concat(waiting.map(function (held) { return held[0]; }));
+  }
+  // A row's place is when its customer wrote, then its number; the newest stands first (tickets/models/place.py).
+  function isBelow(place, other) {
+    var a = place.split(".").map(Number), b = other.split(".").map(Number);
+    return a[0] < b[0] || (a[0] === b[0] && a[1] < b[1]);
+  }
+  // The place of the last row, where older ones follow on another page.
+  function floor() { return document.getElementById("older") && rows().length ? rows().pop().dataset.place : ""; }
+  function belongs(row) {
+    var tab = queue.dataset.tab, status = row.dataset.status === "closed" ? "resolved" : row.dataset.status;
+    return (!tab || status === tab) && (!floor() || !isBelow(row.dataset.place, floor()));
   }
   function made(html) {
     var box = document.createElement("template");
@@ -131,22 +142,30 @@
     return box.content.firstElementChild;
   }
   function change(number, html) {
-    waiting.forEach(function (held) { if (held[0] === Number(number)) held[1] = html; });
+    var held = waiting.find(function (pair) { return pair[0] === Number(number); });
+    if (held) { held[1] = html; return true; }
     var old = document.getElementById("ticket-" + number);
-    if (!old || !old.closest("#rows")) return;
+    if (!old || !old.closest("#rows")) return false;
     var fresh = made(html);
-    if (Number(fresh.dataset.stamp) < Number(old.dataset.stamp)) return;  // an older picture arrived late
-    if (fresh.outerHTML === old.dataset.shown || fresh.dataset.stamp === old.dataset.stamp) return;
+    if (Number(fresh.dataset.stamp) <= Number(old.dataset.stamp)) return true;  // an older picture arrived late
+    if (fresh.dataset.status !== old.dataset.status) soon();  // it may have left this tab
     var focused = old.contains(document.activeElement) && document.activeElement.id;
     old.replaceWith(fresh);
     htmx.process(fresh);
     fresh.classList.add("row-changed");
     if (focused && document.getElementById(focused)) document.getElementById(focused).focus({ preventScroll: true });
+    return true;
   }
   function leave(number) {
     var row = document.getElementById("ticket-" + number);
-    if (row && row.closest("#rows")) row.remove();
     waiting = waiting.filter(function (held) { return held[0] !== number; });
+    if (row && row.closest("#rows")) {
+      var next = row.nextElementSibling || row.previousElementSibling;
+      var link = row.contains(document.activeElement) && next.querySelector(".row-link");
+      row.remove();
+      if (link) link.focus({ preventScroll: true });
+      if (!rows().length && !waiting.length) { renew(); return; }
+    }
     news();
   }
   function counts(found) {
@@ -159,25 +178,34 @@
   function letIn(asked) {
     var idle = window.scrollY < 60 && !(document.activeElement && window.desk.typing(document.activeElement)) && !document.hidden;
     if (queue.dataset.paged || (!idle && !asked)) { news(); return; }
-    var cut = gap ? 0 : MOST_ROWS - waiting.length, shown = document.querySelectorAll("#rows [data-number]");
-    for (var i = cut; i < shown.length; i++) shown[i].remove();
-    if (shown.length > cut) older();
-    gap = false;
-    var head = document.querySelector("#rows .row-head"), empty = document.getElementById("queue-empty");
+    if (gap) return renew();
+    var empty = document.getElementById("queue-empty");
     if (waiting.length && empty) empty.remove();
-    waiting.slice().reverse().forEach(function (pair) {
+    waiting.forEach(function (pair) {
       var row = made(pair[1]);
       row.classList.add("row-fresh");
-      head.after(row);
+      document.getElementById("rows").insertBefore(row, rows().find(function (other) { return isBelow(other.dataset.place, row.dataset.place); }) || null);
       htmx.process(row);
     });
     waiting = [];
+    var surplus = rows().slice(MOST_ROWS);
+    surplus.forEach(function (row) { row.remove(); });
+    if (surplus.length) older();
     news();
   }
-  // Rows were taken off the end: the way to the older ones begins after the last that is left, or is let in now.
+  // The newest page from the server: where a gap or nothing is left, it says best what there is.
+  function renew() {
+    if (queue.dataset.paged) { location.assign(newestPage()); return; }
+    var focused = document.activeElement && document.activeElement.id;
+    waiting = []; gap = false; asking = true;
+    return htmx.ajax("GET", newestPage(), { target: "#queue", swap: "outerHTML" }).then(function () {
+      queue = document.querySelector("[data-queue]");
+      if (focused && document.getElementById(focused)) document.getElementById(focused).focus({ preventScroll: true });
+    }, function () {}).then(answered);
+  }
+  function newestPage() { return location.pathname + "?" + queue.dataset.changes.split("?")[1]; }
+  // Rows were taken off the end: the way to the older ones begins after the last that is left.
   function older() {
-    var shown = document.querySelectorAll("#rows [data-number]");
-    var last = shown.length ? shown[shown.length - 1].dataset.number : waiting[waiting.length - 1][0];
     var link = document.getElementById("older");
     if (!link) {
       var foot = document.createElement("div");
@@ -187,7 +215,7 @@
       foot.append(link);
       queue.append(foot);
     }
-    link.href = location.pathname + "?" + queue.dataset.changes.split("?")[1] + "&before=" + last;
+    link.href = newestPage() + "&before=" + rows().pop().dataset.place;
   }
   function news() {
     var place = document.getElementById("news");
@@ -195,8 +223,9 @@
     document.getElementById("news-words").textContent = waiting.length + (gap ? "+ new" : " new");
   }
   if (queue) {
-    document.getElementById("news-open").addEventListener("click", function () {
-      if (queue.dataset.paged) { location.assign(location.pathname + "?" + queue.dataset.changes.split("?")[1]); return; }
+    document.addEventListener("click", function (event) {
+      if (!event.target.closest("#news-open")) return;
+      if (queue.dataset.paged) { location.assign(newestPage()); return; }
       window.scrollTo(0, 0);
       letIn(true);
     });

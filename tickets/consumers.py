@@ -81,7 +81,7 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
 
     async def _flush(self) -> None:
         await asyncio.sleep(max(GATHER, self.changes.sent_at + APART - time.monotonic()))
-        taken, created = self.changes.take()
+        taken = self.changes.take()
         if len(taken) > MOST_PUSHED:
             await self.send_json({"type": "catch-up"})
         elif self.audience is not None:
@@ -92,7 +92,6 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
                     "type": "tickets",
                     "rows": {number: row.html for number, row in rows.items() if self.audience.may_see(row.group)},
                     "gone": [number for number in taken if not self._sees(rows.get(number), self.audience)],
-                    "created": created,
                     "counts": counts,
                     "open": counts[""],
                 }

@@ -110,18 +110,15 @@ class Changes:
 
     def __init__(self) -> None:
         self.waiting: dict[int, int] = {}
-        self.created = False
         self.sent_at = 0.0
         self._told: dict[int, int] = {}
 
     def add(self, number: int, event: dict[str, Any]) -> None:
         self.waiting[number] = max(int(event["seq"]), self.waiting.get(number, 0))
-        self.created = self.created or event["kind"] == "created"
 
-    def take(self) -> tuple[dict[int, int], bool]:
-        taken, created = self.waiting, self.created
-        self.waiting, self.created = {}, False
-        return taken, created
+    def take(self) -> dict[int, int]:
+        taken, self.waiting = self.waiting, {}
+        return taken
 
     def is_news(self, number: int, event: dict[str, Any]) -> bool:
         """Whether this event of a ticket is heard for the first time."""

@@ -17,7 +17,7 @@ from tickets.actions.deliveries import Claimed
 from tickets.actions.status import close_settled
 from tickets.models import Delivery, Lane, Ticket, TriageState
 from tickets.models.work import LEASE, RENEW_EVERY
-from triage import calls
+from triage import brake, calls
 from triage.queue import Cluster, beat, ring, stopping
 
 log = structlog.get_logger(__name__)
@@ -134,11 +134,12 @@ def _deliveries_due() -> bool:
 
 
 def tend() -> None:
-    """Every few seconds: take back what expired, close what is settled, ring for what is due."""
+    """Every few seconds: take back what expired, close what is settled, forget what is old, ring for what is due."""
     triage.take_back_expired()
     deliveries.give_up_expired()
     close_settled()
     calls.close_abandoned()
+    brake.forget()
     due = Ticket.objects.due_for_triage()
     if _deliveries_due() or due.exists():
         ring("interactive")

@@ -1,7 +1,7 @@
 """System checks of the configuration: each with an id and a hint that says what to set.
 
-E000 a variable that cannot be read   E001 SECRET_KEY   E002 BASE_URL   E003 REDIS_URL   E004 TRIAGE_CONCURRENCY
-E005 ANTHROPIC_BASE_URL
+E000 a variable that cannot be read, or is out of its range   E001 SECRET_KEY   E002 BASE_URL   E003 REDIS_URL
+E005 ANTHROPIC_BASE_URL   E006 Redis does not answer (database, or by its own tag)
 W001 ALLOWED_HOSTS (deploy)   W002 no price for TRIAGE_MODEL (database)   W003 BASE_URL without TLS (deploy)
 """
 
@@ -16,6 +16,9 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, Warning
 from django.core.exceptions import ImproperlyConfigured
 
+SHORTEST_KEY = 32  # characters; random ones of base64 are then 192 bits
+ANSWERS = "answers"  # tag of the checks that ask what is outside
+
 
 @checks.register
 def environment(**_: Any) -> Iterable[CheckMessage]:
@@ -27,6 +30,10 @@ _number = "Set it to a number, or leave it unset."
 _hints = {
     "BASE_URL": "Set BASE_URL to what people type, scheme and all, such as https://desk.example.com.",
     "DATABASE_URL": "Set it to postgres://user:password@host:5432/name, or leave it unset: one comes along.",
+    "TIME_ZONE": "Set it to a name of the time zone database, such as Europe/London, or leave it unset for UTC.",
+    "LOG_LEVEL": "Set it to DEBUG, INFO, WARNING, ERROR or CRITICAL, or leave it unset for INFO.",
+    "TRUSTED_PROXIES": "Set it to addresses or networks, such as 10.0.0.5,192.168.0.0/24, or leave it unset.",
+    "TRIAGE_VAR": "Set it to a folder that this user may write to, or leave it unset: var/ beside the code.",
     "EMAIL_URL": "Set it to smtp+tls://user:password@host:587 (or smtp+ssl), or leave it unset: mails become files.",
 }
 
@@ -41,6 +48,12 @@ def secret_key(**_: Any) -> Iterable[CheckMessage]:
         yield Error(
             "SECRET_KEY is not set.",
             hint="With DATABASE_URL several processes share one key: set SECRET_KEY to 50 random characters.",
+            id="triage.E001",
+        )
+    elif len(settings.SECRET_KEY) < SHORTEST_KEY:
+        yield Error(
+            f"SECRET_KEY has {len(settings.SECRET_KEY)} characters: it could be guessed, and sessions forged with it.",
+            hint=f"Set SECRET_KEY to 50 random characters; {SHORTEST_KEY} are the least.",
             id="triage.E001",
         )
 
@@ -67,14 +80,24 @@ def redis_url(**_: Any) -> Iterable[CheckMessage]:
         )
 
 
-@checks.register
-def concurrency(**_: Any) -> Iterable[CheckMessage]:
-    if settings.TRIAGE_CONCURRENCY < 1:
+@checks.register(Tags.database, ANSWERS)
+def redis_answers(databases: Iterable[str] | None = None, **_: Any) -> Iterable[CheckMessage]:
+    """Only where checks may ask what is outside: `migrate`, and `manage.py up`, which asks for this tag alone."""
+    if not databases or not settings.REDIS_URL or any(redis_url()):
+        return
+    import redis
+
+    client: Any = redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, socket_timeout=2)
+    try:
+        client.ping()
+    except (redis.RedisError, OSError) as problem:
         yield Error(
-            f"TRIAGE_CONCURRENCY is {settings.TRIAGE_CONCURRENCY}: no ticket would ever be read.",
-            hint="Set TRIAGE_CONCURRENCY to how many tickets may be in flight at a time, 50 if unsure.",
-            id="triage.E004",
+            f"The Redis of REDIS_URL does not answer ({type(problem).__name__}).",
+            hint="Start it, set REDIS_URL to where it is, or leave REDIS_URL unset: one machine needs none.",
+            id="triage.E006",
         )
+    finally:
+        client.close()
 
 
 @checks.register

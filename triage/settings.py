@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import secrets
+import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from structlog.typing import Processor
 
 from triage.logs import cut_quoted_rows
+from triage.proxies import networks
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -34,10 +37,32 @@ def _read(name: str, read: Callable[[str], Any], default: str) -> Any:
         return read(default)
 
 
-def _port(given: str) -> int:
-    if not 1 <= (port := int(given)) <= 65535:
-        raise ValueError("not between 1 and 65535")
-    return port
+def _number(kind: type[int] | type[float], least: float, most: float = math.inf) -> Callable[[str], Any]:
+    def read(given: str) -> Any:
+        try:
+            number = kind(given)
+        except ValueError:
+            raise ValueError(f"{given!r} is no {'whole ' if kind is int else ''}number") from None
+        if not least <= number <= most or math.isinf(number):  # nor is "not a number" between any two
+            limits = f"{least:g} or more" if math.isinf(most) else f"between {least:g} and {most:g}"
+            raise ValueError(f"{given} is not {limits}")
+        return number
+
+    return read
+
+
+def _time_zone(given: str) -> str:
+    try:
+        zoneinfo.ZoneInfo(given)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"there is no time zone {given!r}") from None
+    return given
+
+
+def _log_level(given: str) -> str:
+    if given.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+        raise ValueError(f"there is no level {given!r}")
+    return given.upper()
 
 
 def _database(url: str) -> dict[str, Any]:
@@ -54,7 +79,7 @@ TESTING = "PYTEST_VERSION" in os.environ
 
 DATABASE_URL = env.str("DATABASE_URL", default="")
 REDIS_URL = env.str("REDIS_URL", default="")
-PORT = _read("PORT", _port, "8000")
+PORT = _read("PORT", _number(int, 1, 65535), "8000")
 BASE_URL = _read("BASE_URL", lambda url: urlsplit(url).geturl(), f"http://localhost:{PORT}").rstrip("/")
 
 
@@ -63,7 +88,14 @@ def _secret_key() -> str:
     given: str = env.str("SECRET_KEY", default="")
     if given or DATABASE_URL:
         return given
-    path = VAR / "secret-key"
+    try:
+        return _kept_key(VAR / "secret-key")
+    except OSError as problem:
+        UNREADABLE["TRIAGE_VAR"] = f"{problem.filename}: {problem.strerror}"
+        return secrets.token_urlsafe(50)
+
+
+def _kept_key(path: Path) -> str:
     if not path.is_file():
         VAR.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".secret-key.{os.getpid()}")
@@ -80,7 +112,7 @@ SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])  # earlier k
 _host = urlsplit(BASE_URL).hostname or "localhost"
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", _host])
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
-TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
+TRUSTED_PROXIES = _read("TRUSTED_PROXIES", networks, "")
 
 INSTALLED_APPS = [
     "daphne",
@@ -106,6 +138,7 @@ INSTALLED_APPS = [
     "template_partials",
 ]
 MIDDLEWARE = [
+    "triage.proxies.ProxyMiddleware",
     "triage.correlation.CorrelationMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -170,7 +203,7 @@ else:
 # A reading that asks a model is mostly waiting and many small writes: two processes share these.
 WORKERS = 2 if env.str("ANTHROPIC_API_KEY", default="") or env.str("ANTHROPIC_BASE_URL", default="") else 1
 _cluster = {
-    "workers": _read("TRIAGE_WORKERS", int, str(WORKERS)),
+    "workers": _read("TRIAGE_WORKERS", _number(int, 1), str(WORKERS)),
     "timeout": 120,  # a drain claims for 40 s; what is in flight then may wait for a model twice
     "retry": 150,
     "queue_limit": 2,
@@ -197,11 +230,11 @@ Q_CLUSTER = {
 ANTHROPIC_API_KEY = env.str("ANTHROPIC_API_KEY", default="")
 ANTHROPIC_BASE_URL = env.str("ANTHROPIC_BASE_URL", default="")
 TRIAGE_MODEL = env.str("TRIAGE_MODEL", default="claude-haiku-5-5")
-TRIAGE_CONCURRENCY = _read("TRIAGE_CONCURRENCY", int, "50")
-TRIAGE_MODEL_TIMEOUT = _read("TRIAGE_MODEL_TIMEOUT", float, "30.0")
+TRIAGE_CONCURRENCY = _read("TRIAGE_CONCURRENCY", _number(int, 1), "50")
+TRIAGE_MODEL_TIMEOUT = _read("TRIAGE_MODEL_TIMEOUT", _number(float, 1), "30.0")
 TRIAGE_MAX_TOKENS = {"classify": 1024, "draft": 1024, "summary": 1024, "repair": 1024}
-ESCALATE_BELOW = _read("TRIAGE_ESCALATE_BELOW", float, "0.7")
-CLOSE_AFTER_DAYS = _read("TRIAGE_CLOSE_AFTER_DAYS", int, "7")
+ESCALATE_BELOW = _read("TRIAGE_ESCALATE_BELOW", _number(float, 0, 1), "0.7")
+CLOSE_AFTER_DAYS = _read("TRIAGE_CLOSE_AFTER_DAYS", _number(int, 0, 36_500), "7")
 
 # Mail: as files in var/mail/ until EMAIL_URL names a server.
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Support <support@localhost>")
@@ -220,6 +253,10 @@ EMAIL_USE_SSL = bool(_mail.get("EMAIL_USE_SSL"))
 EMAIL_FILE_PATH = f"/{_mail['EMAIL_FILE_PATH']}"
 EMAIL_TIMEOUT = 20
 
+# Requests that one address may send through the public form and the status page; 0 is no limit.
+FORM_PER_MINUTE = _read("TRIAGE_FORM_PER_MINUTE", _number(int, 0), "10")
+FORM_PER_HOUR = _read("TRIAGE_FORM_PER_HOUR", _number(int, 0), "60")
+
 # People
 AUTH_USER_MODEL = "triage.User"
 AUTH_PASSWORD_VALIDATORS = [
@@ -232,7 +269,7 @@ LOGIN_REDIRECT_URL = "/tickets/"
 LOGOUT_REDIRECT_URL = "/sign-in/"
 
 LANGUAGE_CODE = "en-gb"
-TIME_ZONE = env.str("TIME_ZONE", default="UTC")
+TIME_ZONE = _read("TIME_ZONE", _time_zone, "UTC")
 USE_TZ = True
 USE_I18N = False
 USE_THOUSAND_SEPARATOR = False
@@ -254,7 +291,7 @@ SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
 SECURE_SSL_REDIRECT = _https
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
-if TRUSTED_PROXIES:
+if TRUSTED_PROXIES:  # ProxyMiddleware takes the header away from everybody else
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -276,7 +313,7 @@ CONTENT_SECURITY_POLICY = {
 }
 
 # Logs: one JSON object a line on standard error, each with the correlation id. No customer text above debug.
-LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+LOG_LEVEL = _read("LOG_LEVEL", _log_level, "INFO")
 _shared: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,

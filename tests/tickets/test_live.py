@@ -99,11 +99,11 @@ def test_counts_follow_the_tabs(reviewed: Ticket, make_ticket: MakeTicket) -> No
 
 def test_changes_are_gathered_until_they_are_taken() -> None:
     changes = Changes()
-    changes.add(7, {"seq": 1, "kind": "created"})
-    changes.add(7, {"seq": 3, "kind": "read"})
-    changes.add(8, {"seq": 2, "kind": "comment"})
-    assert changes.take() == ({7: 3, 8: 2}, True)
-    assert changes.take() == ({}, False)
+    changes.add(7, {"seq": 1})
+    changes.add(7, {"seq": 3})
+    changes.add(8, {"seq": 2})
+    assert changes.take() == {7: 3, 8: 2}
+    assert changes.take() == {}
 
 
 def test_the_same_event_from_two_groups_is_news_once() -> None:

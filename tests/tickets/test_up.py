@@ -132,10 +132,31 @@ def test_it_starts_says_how_to_sign_in_survives_kills_and_stops(desk: dict[str, 
     assert instance.running(var) is None
 
 
-@pytest.mark.parametrize(("name", "value"), [("PORT", "80a"), ("PORT", "99999"), ("EMAIL_URL", "ftp://nowhere")])
-def test_a_setting_that_cannot_be_read_stops_it_before_anything_starts(
-    desk: dict[str, str], name: str, value: str
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("PORT", "80a", "PORT cannot be read"),
+        ("PORT", "99999", "PORT cannot be read"),
+        ("EMAIL_URL", "ftp://nowhere", "EMAIL_URL cannot be read"),
+        ("TIME_ZONE", "Nowhere/Land", "TIME_ZONE cannot be read"),
+        ("LOG_LEVEL", "LOUD", "LOG_LEVEL cannot be read"),
+        ("TRIAGE_ESCALATE_BELOW", "7", "TRIAGE_ESCALATE_BELOW cannot be read"),
+        ("TRUSTED_PROXIES", "nginx", "TRUSTED_PROXIES cannot be read"),
+        ("BASE_URL", "desk.example.org", "BASE_URL is no address"),
+        ("SECRET_KEY", "short", "SECRET_KEY has 5 characters"),
+        ("REDIS_URL", "redis://127.0.0.1:1/0", "The Redis of REDIS_URL does not answer"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_stops_it_before_anything_starts(
+    desk: dict[str, str], name: str, value: str, sentence: str
 ) -> None:
     done = manage({**desk, name: value}, "up")
-    assert done.returncode != 0 and f"{name} cannot be read" in done.stderr
+    assert done.returncode != 0 and sentence in done.stderr and "HINT: " in done.stderr
     assert "Traceback" not in done.stderr and "Starting" not in done.stdout
+
+
+def test_a_database_that_does_not_answer_is_told_in_a_sentence_without_the_password(desk: dict[str, str]) -> None:
+    address = {"DATABASE_URL": "postgres://desk:hush@127.0.0.1:1/desk", "SECRET_KEY": "k" * 50}
+    done = manage({**desk, **address}, "up")
+    assert done.returncode != 0 and "The database of DATABASE_URL does not answer: " in done.stderr
+    assert "Traceback" not in done.stderr and "hush" not in done.stderr

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -23,11 +24,11 @@ def test_a_desk_with_nothing_set_passes() -> None:
     ("name", "value", "expected"),
     [
         ("SECRET_KEY", "", "triage.E001"),
+        ("SECRET_KEY", "x" * 31, "triage.E001"),
         ("BASE_URL", "desk.example.com", "triage.E002"),
         ("BASE_URL", "ftp://desk.example.com", "triage.E002"),
         ("BASE_URL", "https://desk:notaport", "triage.E002"),
         ("REDIS_URL", "http://localhost:6379", "triage.E003"),
-        ("TRIAGE_CONCURRENCY", 0, "triage.E004"),
         ("ANTHROPIC_BASE_URL", "localhost:11434", "triage.E005"),
         ("UNREADABLE", {"PORT": "no number"}, "triage.E000"),
     ],
@@ -67,20 +68,63 @@ def test_a_model_without_a_price_is_warned_of_when_models_are_in_use(settings: S
 
 
 def test_every_message_has_a_hint(settings: Settings) -> None:
-    settings.SECRET_KEY, settings.BASE_URL, settings.REDIS_URL, settings.TRIAGE_CONCURRENCY = "", "x", "x", 0
+    settings.SECRET_KEY, settings.BASE_URL, settings.REDIS_URL = "", "x", "x"
     assert all(message.hint for message in run_checks() if (message.id or "").startswith("triage."))
 
 
+WRONG = {
+    "TIME_ZONE": "Nowhere/Land",
+    "LOG_LEVEL": "LOUD",
+    "BASE_URL": "http://[half",
+    "EMAIL_URL": "carrier://pigeon",
+    "TRUSTED_PROXIES": "10.0.0.1/99",
+    "PORT": "-1",
+    "TRIAGE_CONCURRENCY": "0",
+    "TRIAGE_WORKERS": "many",
+    "TRIAGE_MODEL_TIMEOUT": "-3",
+    "TRIAGE_ESCALATE_BELOW": "7",
+    "TRIAGE_CLOSE_AFTER_DAYS": "-1",
+    "TRIAGE_FORM_PER_MINUTE": "-10",
+    "TRIAGE_FORM_PER_HOUR": "1.5",
+}
+
+
 def test_a_variable_that_cannot_be_read_is_a_check_and_no_traceback() -> None:
-    wrong = {"EMAIL_URL": "carrier://pigeon", "TRIAGE_CONCURRENCY": "many", "BASE_URL": "http://[half"}
-    done = subprocess.run(
-        [sys.executable, "manage.py", "check"],
+    done = manage("check", TRIAGE_VAR=str(configured.VAR), **WRONG)
+    assert done.returncode == 1
+    assert [name for name in WRONG if f"(triage.E000) {name} cannot be read: " not in done.stderr] == []
+    assert done.stderr.count("HINT: ") == len(WRONG)
+    assert "Traceback" not in done.stderr and Path(configured.VAR).is_dir()
+
+
+@pytest.mark.parametrize("given", ["nan", "inf", "-inf", "1e400"])
+def test_what_is_no_number_to_work_with_is_refused(given: str) -> None:
+    wrong = {"TRIAGE_ESCALATE_BELOW": given, "TRIAGE_MODEL_TIMEOUT": given}
+    done = manage("check", TRIAGE_VAR=str(configured.VAR), **wrong)
+    assert [name for name in wrong if f"{name} cannot be read" not in done.stderr] == []
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()  # root may write anywhere but below a file
+    done = manage("check", TRIAGE_VAR=str(tmp_path / "file" / "var"))
+    assert "TRIAGE_VAR cannot be read" in done.stderr and "Not a directory" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_redis_that_does_not_answer_is_told_only_where_it_is_asked(settings: Settings) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        settings.REDIS_URL = f"redis://127.0.0.1:{nobody.getsockname()[1]}/0"
+        assert "triage.E006" not in ids()
+        assert ids(tags=["answers"], databases=["default"]) == {"triage.E006"}
+
+
+def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
         cwd=configured.BASE_DIR,
-        env={**os.environ, **wrong, "TRIAGE_VAR": str(configured.VAR)},
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 1
-    assert all(f"{name} cannot be read" in done.stderr for name in wrong)
-    assert "Traceback" not in done.stderr and Path(configured.VAR).is_dir()

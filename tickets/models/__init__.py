@@ -19,6 +19,7 @@ from tickets.models.example import Example
 from tickets.models.import_run import ImportRun
 from tickets.models.message import Message
 from tickets.models.person import Agent, Requester
+from tickets.models.place import Place
 from tickets.models.review import Review
 from tickets.models.sla import SlaPolicy
 from tickets.models.source import Source
@@ -48,6 +49,7 @@ __all__ = [
     "ImportRun",
     "Lane",
     "Message",
+    "Place",
     "Priority",
     "Requester",
     "Review",

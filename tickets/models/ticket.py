@@ -28,6 +28,7 @@ from tickets.models.choices import (
     TriageState,
 )
 from tickets.models.person import Agent, Requester
+from tickets.models.place import Place
 from tickets.models.source import Source
 from tickets.models.taxonomy import Category, Component
 from tickets.models.team import Team
@@ -81,6 +82,20 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
     def for_rows(self) -> Self:
         """What a row of the queue shows, in one query."""
         return self.select_related("category", "team", "assignee", "requester", "source").defer("embedding")
+
+    def newest_first(self) -> Self:
+        """As a queue shows them: by when the customer wrote. A history that is imported today is not today's work."""
+        return self.order_by("-created_at", "-number")
+
+    def below(self, place: Place) -> Self:
+        """Those that a queue shows after `place`. The first condition is what the index is walked by."""
+        earlier = Q(created_at__lt=place.at) | Q(number__lt=place.number)
+        return self.filter(earlier, created_at__lte=place.at)
+
+    def down_to(self, place: Place) -> Self:
+        """Those that a queue shows before `place`, and the one that has it."""
+        later = Q(created_at__gt=place.at) | Q(number__gte=place.number)
+        return self.filter(later, created_at__gte=place.at)
 
     def due_for_triage(self) -> Self:
         return self.filter(triage_state=TriageState.SUBMITTED, not_before__lte=timezone.now())
@@ -170,6 +185,8 @@ class Ticket(Work):
         indexes = [
             models.Index(fields=["status", "-number"], name="ticket_queue"),
             models.Index(fields=["team", "-number"], name="ticket_team"),
+            models.Index(fields=["-created_at", "-number"], name="ticket_newest"),
+            models.Index(fields=["status", "-created_at", "-number"], name="ticket_tab"),
             models.Index(fields=["-updated_at"], name="ticket_updated"),
             models.Index(fields=["lane", "number"], condition=Q(triage_state=TriageState.SUBMITTED), name="ticket_due"),
             models.Index(fields=["lease_until"], condition=Q(triage_state="processing"), name="ticket_leased"),
@@ -191,6 +208,10 @@ class Ticket(Work):
 
     def get_status_url(self) -> str:
         return reverse("tickets:portal-status", args=[self.signed_id])
+
+    @property
+    def place(self) -> Place:
+        return Place(self.created_at, self.number)
 
     @property
     def is_open(self) -> bool:

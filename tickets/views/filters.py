@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 
 from tickets.live import counts_of
-from tickets.models import ENDED, Priority, Status
+from tickets.models import ENDED, Place, Priority, Status
 from tickets.models.ticket import TicketQuerySet
 from triage.models import User
 
@@ -28,7 +28,6 @@ NEEDS = {
     "reading": ("Reading again", TicketQuerySet.unreadable),
     "delivery": ("A look at its delivery", TicketQuerySet.undelivered),
 }
-LARGEST = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class Filters:
     needs: str = ""
     tag: str = ""
     q: str = ""
-    before: int | None = None
+    before: Place | None = None
 
     @classmethod
     def of(cls, query: QueryDict) -> Self:
@@ -61,7 +60,6 @@ class Filters:
             return query.get(name, "").replace("\x00", "").strip()[:200]
 
         status = word("status")
-        before = word("before")
         priority = word("priority").upper()
         return cls(
             status=status if status in dict(TABS) else "",
@@ -73,7 +71,7 @@ class Filters:
             needs=word("needs") if word("needs") in NEEDS else "",
             tag=word("tag"),
             q=word("q"),
-            before=int(before) if before.isascii() and before.isdigit() and int(before) < LARGEST else None,
+            before=Place.of(word("before")),
         )
 
     @property

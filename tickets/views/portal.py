@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.core import signing
 from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse
@@ -22,6 +23,8 @@ from tickets.actions.errors import Conflict
 from tickets.channels.base import Body, complaints
 from tickets.channels.form.submission import HONEYPOT, LIMITS, Submission
 from tickets.models import ENDED, PORTAL_SALT, Message, Priority, Source, Status, Ticket, Tier
+from triage import brake
+from triage.brake import Limit
 
 STATUS_WORDS = {
     Status.NEW: ("Received", "We have your request and will answer by e-mail."),
@@ -53,6 +56,8 @@ def form(request: HttpRequest) -> HttpResponse:
     inbound = submission.inbound()
     if inbound is None:
         return _form_page(request, submission, status=422)
+    if wait := _brake(request):
+        return brake.held_up(_form_page(request, submission, wait=wait), wait)
     source = Source.objects.filter(kind="form").order_by("pk").first()
     source = source or Source.objects.create(kind="form", name="Support form")
     try:
@@ -83,6 +88,9 @@ def status(request: HttpRequest, signed: str) -> HttpResponse:
     except ValidationError as error:
         reply.values["text"], reply.errors["text"] = request.POST.get("text", ""), complaints(error)[""]
         return _status_page(request, ticket, reply, status=422)
+    if wait := _brake(request):
+        reply.values["text"] = text
+        return brake.held_up(_status_page(request, ticket, reply, wait=wait), wait)
     identity = f"form:{reply.key}"
     try:
         intake.add_customer_message(ticket=ticket, text=text, external_id=identity)
@@ -92,8 +100,15 @@ def status(request: HttpRequest, signed: str) -> HttpResponse:
     return redirect(f"{ticket.get_status_url()}#latest")
 
 
-def _form_page(request: HttpRequest, submission: Submission, *, status: int = 200) -> HttpResponse:
+def _brake(request: HttpRequest) -> int:
+    """Seconds to wait before this address may send again; 0 when it may now. Only what would be stored counts."""
+    limits = [Limit(settings.FORM_PER_MINUTE, 60), Limit(settings.FORM_PER_HOUR, 3600)]
+    return brake.press({brake.mark("form", brake.peer_of(request)): limits})
+
+
+def _form_page(request: HttpRequest, submission: Submission, *, status: int = 200, wait: int = 0) -> HttpResponse:
     context = {
+        "wait": brake.spoken(wait) if wait else "",
         "values": submission.values,
         "errors": submission.errors,
         "key": submission.key,
@@ -105,9 +120,12 @@ def _form_page(request: HttpRequest, submission: Submission, *, status: int = 20
     return render(request, "portal/form.html", context, status=status)
 
 
-def _status_page(request: HttpRequest, ticket: Ticket, reply: Submission, *, status: int = 200) -> HttpResponse:
+def _status_page(
+    request: HttpRequest, ticket: Ticket, reply: Submission, *, status: int = 200, wait: int = 0
+) -> HttpResponse:
     word, sentence = STATUS_WORDS[Status(ticket.status)]
     context: dict[str, Any] = {
+        "wait": brake.spoken(wait) if wait else "",
         "ticket": ticket,
         "word": word,
         "sentence": sentence,

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -11,12 +11,14 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from tickets.live import changes_since, counts_of, rows_html
-from tickets.models import Category, Priority, Source, Team, Ticket
+from tickets.models import Category, Place, Priority, Source, Team, Ticket
+from tickets.models.ticket import TicketQuerySet
 from tickets.views.filters import FIELDS, NEEDS, Filters
 from tickets.views.frame import person
 from triage.models import User
 
 PAGE = 50
+MOST_SHOWN = 400  # rows that a browser may ask after: twice what it holds
 
 
 @require_safe
@@ -34,32 +36,46 @@ def page(request: HttpRequest) -> HttpResponse:
 @require_safe
 @login_required
 def changes(request: HttpRequest) -> HttpResponse:
-    """What happened to this queue since `since` (milliseconds) and above row `newest`, for who was away."""
+    """What happened to a queue since `since` (milliseconds), for who was away.
+
+    Of the numbers `shown`, those that changed and those that are gone from here; and rows that are missing there:
+    all down to the place `floor`, or on a later page those above the number `mark`.
+    """
     user = person(request)
     filters = Filters.of(request.GET)
     visible = Ticket.objects.visible_to(user)
-    since, newest = (_number(request.GET.get(name, "")) for name in ("since", "newest"))
-    fresh = filters.on_tab(filters.narrow(visible, user)).filter(number__gt=newest).for_rows()[:PAGE]
-    changed = changes_since(visible, since)
+    narrowed = filters.narrow(visible, user)
+    here = filters.on_tab(narrowed)
+    shown = [_number(part) for part in request.GET.get("shown", "").split(",")[:MOST_SHOWN]]
+    still = here.filter(pk__in=shown)
     return JsonResponse(
         {
             "now": int(timezone.now().timestamp() * 1000),
-            "fresh": list(rows_html(fresh).items()),
-            "rows": rows_html(changed),
-            "counts": counts_of(filters.narrow(visible, user)),
+            "fresh": list(rows_html(_missing(here.exclude(pk__in=shown), request.GET)).items()),
+            "rows": rows_html(changes_since(still, _number(request.GET.get("since", "")))),
+            "gone": sorted({*shown} - {*still.values_list("pk", flat=True)} - {0}),
+            "counts": counts_of(narrowed),
             "open": visible.open().count(),
         }
     )
 
 
+def _missing(here: TicketQuerySet, asked: QueryDict) -> TicketQuerySet:
+    floor, mark = Place.of(asked.get("floor", "")), _number(asked.get("mark", ""))
+    if floor is not None:
+        here = here.down_to(floor)
+    return here.filter(number__gt=mark).for_rows().newest_first()[:PAGE]
+
+
 def queue_context(user: User, filters: Filters) -> dict[str, Any]:
+    mark = Ticket.objects.values_list("number", flat=True).first() or 0
     visible = Ticket.objects.visible_to(user)
     narrowed = filters.narrow(visible, user)
-    rows = filters.on_tab(narrowed).for_rows()
+    rows = filters.on_tab(narrowed).for_rows().newest_first()
     if filters.before is not None:
-        rows = rows.filter(number__lt=filters.before)
+        rows = rows.below(filters.before)
     page_rows = list(rows[: PAGE + 1])
-    older = page_rows[PAGE - 1].number if len(page_rows) > PAGE else None
+    older = page_rows[PAGE - 1].place if len(page_rows) > PAGE else None
     return {
         "filters": filters,
         "page_size": PAGE,
@@ -68,6 +84,7 @@ def queue_context(user: User, filters: Filters) -> dict[str, Any]:
         "older": filters.address(before=older) if older else "",
         "newest_address": filters.address(),
         "without_filters": filters.address(**dict.fromkeys(FIELDS)),
+        "mark": mark,
         "now": int(timezone.now().timestamp() * 1000),
         "first_ever": not page_rows and not filters.narrowed and not visible.exists(),
     }

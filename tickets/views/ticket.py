@@ -131,7 +131,7 @@ def _people() -> Iterable[User]:
 def _next(ticket: Ticket, user: User) -> int | None:
     """The newest ticket but this one that waits for a person."""
     waiting = Ticket.objects.visible_to(user).filter(status__in=(Status.IN_REVIEW, Status.ESCALATED))
-    return waiting.exclude(pk=ticket.pk).order_by("-number").values_list("number", flat=True).first()
+    return waiting.exclude(pk=ticket.pk).newest_first().values_list("number", flat=True).first()
 
 
 def _similar(ticket: Ticket, user: User) -> list[tuple[Ticket, float]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from triage.pipeline.types import FIELDS, MAX_TAGS, FieldName, FieldReading, Readings
+from triage.engines.tags import sensible
+from triage.pipeline.types import FIELDS, FieldName, FieldReading, Readings
 
 # The fields that move a ticket. The model is asked unless the local engine may apply all three.
 DECISIVE: tuple[FieldName, ...] = ("category", "priority", "team")
@@ -38,7 +39,7 @@ def joined_tags(words: FieldReading, likeness: FieldReading | None) -> FieldRead
     """Tags whose words stand in the text, then those of texts like it: up to five."""
     if likeness is None or not isinstance(words.value, tuple) or not isinstance(likeness.value, tuple):
         return words
-    tags = tuple(dict.fromkeys([*words.value, *likeness.value]))[:MAX_TAGS]
+    tags = sensible([*words.value, *likeness.value])
     confidence = min(words.confidence, likeness.confidence)
     return replace(likeness, value=tags, confidence=confidence, reason=f"{words.reason} {likeness.reason}")
 

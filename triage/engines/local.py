@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from triage.embedding.clean import clean
+from triage.engines import tags
+from triage.engines.tags import Likely
 from triage.engines.weights import Head, Novelty, Weights
 from triage.learning import starter
-from triage.pipeline.types import MAX_TAGS, Decided, FieldName, FieldReading, FieldValue, Inquiry, Taxonomy
+from triage.pipeline.types import Decided, FieldName, FieldReading, FieldValue, Inquiry, Taxonomy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,9 +27,6 @@ NEIGHBOURS = 8
 CERTAIN = 0.99
 # Below this likeness a neighbour is no argument.
 AKIN = 0.45
-# A tag needs this much of the neighbours' weight, or less when its word stands in the text. On the starter set,
-# leave-one-out, half of the tags above it were among those its author had given; at 0.3 a quarter.
-TAG_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +80,10 @@ class LocalEngine:
             readings[name] = FieldReading(
                 head.values[best], confidence, reason, "local", "apply" if applies else "suggest"
             )
-        tags = tag(text, neighbours)
-        if tags.tags:
-            readings["tags"] = FieldReading(tags.tags, tags.confidence * familiar, tags.reason, "local")
+        likely = tag(text, neighbours, taxonomy)
+        if likely.tags:
+            confidence = likely.probability * familiar
+            readings["tags"] = FieldReading(likely.tags, confidence, "By its words and texts like it.", "local")
         return readings
 
     def _neighbours(self, vector: Vector, examples: Sequence[Decided]) -> list[Neighbour]:
@@ -131,18 +131,8 @@ class LocalEngine:
         return chosen
 
 
-@dataclass(frozen=True, slots=True)
-class Tagging:
-    """`confidence` is near the share of such tags that were right on the starter set."""
-
-    tags: tuple[str, ...]
-    confidence: float
-    reason: str
-
-
-def tag(text: str, neighbours: Sequence[Neighbour]) -> Tagging:
-    """The tags that near texts have, sooner when their words stand in the text."""
-    plain = f" {' '.join(text.lower().replace('-', ' ').split())} "
+def tag(text: str, neighbours: Sequence[Neighbour], taxonomy: Taxonomy | None = None) -> Likely:
+    """The likely tags of a cleaned text, given the texts nearest to it."""
     weight: dict[str, float] = defaultdict(float)
     total = 0.0
     for neighbour in neighbours:
@@ -151,18 +141,8 @@ def tag(text: str, neighbours: Sequence[Neighbour]) -> Tagging:
         given = neighbour.labels.get("tags")
         for name in given if isinstance(given, tuple | list) else ():
             weight[str(name)] += near
-    if not total:
-        return Tagging((), 0.0, "")
-    shares = {
-        name: share / total + (0.35 if f" {name.replace('-', ' ')} " in plain else 0.0)
-        for name, share in weight.items()
-    }
-    kept = sorted((name for name in shares if shares[name] >= TAG_SHARE), key=lambda name: (-shares[name], name))
-    kept = kept[:MAX_TAGS]
-    if not kept:
-        return Tagging((), 0.0, "")
-    confidence = min(0.95, 0.8 * sum(shares[name] for name in kept) / len(kept))
-    return Tagging(tuple(kept), confidence, "As on texts like it.")
+    shares = {name: share / total for name, share in weight.items()} if total else {}
+    return tags.load().likely(text, shares, taxonomy)
 
 
 def familiarity(novelty: Novelty, nearest: float) -> float:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from triage.embedding.clean import clean
+from triage.engines.tags import sensible
 from triage.learning import starter
-from triage.pipeline.types import MAX_TAGS, FieldName, FieldReading, FieldValue, Inquiry, Taxonomy
+from triage.pipeline.types import FieldName, FieldReading, FieldValue, Inquiry, Taxonomy
 
 DATA = Path(__file__).with_name("rules.json")
 _PRIOR_HITS, _PRIOR = 4.0, 0.4  # a bucket with few starter texts is believed little
@@ -96,12 +97,15 @@ class Rules:
                 readings["team"] = team
         return readings
 
-    def tags(self, words: str) -> FieldReading | None:
-        """The tags whose words stand in the cleaned text, in the order of their first word."""
+    def tags(self, words: str, taxonomy: Taxonomy | None = None) -> FieldReading | None:
+        """The tags whose words stand in the subject, the cleaned text's first line, in the order of their first word.
+
+        What a body mentions is seldom what a ticket is about.
+        """
         if self._tag_words is None:
             return None
-        hits = _hits(self._tag_words, _plain(words))
-        found = tuple(dict.fromkeys(self._tags[hit] for hit in hits if hit in self._tags))[:MAX_TAGS]
+        hits = _hits(self._tag_words, _plain(words.split("\n", 1)[0]))
+        found = sensible((self._tags[hit] for hit in hits if hit in self._tags), taxonomy)
         if not found:
             return None
         return FieldReading(found, self.precision("tags", 1), f"Words: {_quoted(hits[:4])}.", "rules")

@@ -1,4 +1,5 @@
 from triage.models.artifact import Artifact
+from triage.models.attempt import Attempt
 from triage.models.breaker import Breaker
 from triage.models.budget import Budget, BudgetState, Spending
 from triage.models.call import Call, CallStatus
@@ -8,6 +9,7 @@ from triage.models.user import User
 
 __all__ = [
     "Artifact",
+    "Attempt",
     "Breaker",
     "Budget",
     "BudgetState",

@@ -75,7 +75,7 @@ def _listen(inquiry: Inquiry, context: Context) -> _Heard:
         plain=_plain_readings(inquiry, language),
         local=local,
         rules=_capped(last, language),
-        tags=keywords.tags(words),
+        tags=keywords.tags(words, context.taxonomy),
         policy=keywords.policy(words),
     )
 

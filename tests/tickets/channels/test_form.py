@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import F
 from django.test import Client
+from pytest_django import Settings
 
 from tests.tickets.channels.test_bad_input import STORED
 from tests.tickets.conftest import MakeTicket, last_seen
 from tickets.actions import conversation, replies
 from tickets.models import Message, Source, Ticket
-from triage.models import User
+from triage.models import Attempt, User
+from triage.proxies import networks
 
 WORDS = {
     "title": "The export stops half way",
@@ -134,6 +138,48 @@ def test_the_form_works_where_nobody_planted_a_source(visitor: Client) -> None:
     assert send(visitor).status_code == 302
 
 
+def test_one_address_sends_so_many_a_minute_and_what_was_typed_waits(visitor: Client, settings: Settings) -> None:
+    settings.FORM_PER_MINUTE = 2
+    assert [send(visitor, title=f"Number {one}").status_code for one in range(2)] == [302, 302]
+    key = key_of(visitor.get("/support/"))
+    response = visitor.post("/support/", {"key": key, **WORDS})
+    page = response.content.decode()
+    assert response.status_code == 429
+    assert 1 <= int(response["Retry-After"]) <= 60
+    assert "more came from your network" in page and WORDS["title"] in page and "Since Monday it ends" in page
+    assert key_of(response) == key  # a second click after the wait is still one ticket
+    assert Ticket.objects.count() == 2
+    assert visitor.post("/support/", {"key": key, **WORDS}, REMOTE_ADDR="203.0.113.9").status_code == 302
+
+
+def test_and_so_many_an_hour(visitor: Client, settings: Settings) -> None:
+    settings.FORM_PER_MINUTE, settings.FORM_PER_HOUR = 0, 3
+    assert [send(visitor).status_code for _ in range(4)] == [302, 302, 302, 429]
+    Attempt.objects.update(at=F("at") - timedelta(hours=1))
+    assert send(visitor).status_code == 302
+
+
+def test_no_header_makes_another_address_of_a_visitor(visitor: Client, settings: Settings) -> None:
+    settings.FORM_PER_MINUTE = 1
+    statuses = [
+        visitor.post("/support/", WORDS, headers={"X-Forwarded-For": f"203.0.113.{one}"}).status_code
+        for one in range(2)
+    ]
+    assert statuses == [302, 429]
+
+
+def test_behind_a_trusted_proxy_each_customer_has_a_brake_of_their_own(visitor: Client, settings: Settings) -> None:
+    settings.FORM_PER_MINUTE, settings.TRUSTED_PROXIES = 1, networks("127.0.0.1")
+    kim, lea = ({"X-Forwarded-For": f"203.0.113.{one}"} for one in (1, 2))
+    assert [visitor.post("/support/", WORDS, headers=who).status_code for who in (kim, lea, kim)] == [302, 302, 429]
+
+
+def test_mending_a_mistake_costs_nothing(visitor: Client, settings: Settings) -> None:
+    settings.FORM_PER_MINUTE = 1
+    assert [send(visitor, email="kim").status_code for _ in range(4)] == [422] * 4
+    assert send(visitor).status_code == 302
+
+
 # The status page
 
 
@@ -198,3 +244,13 @@ def test_nobody_keeps_a_copy_of_the_status_page(visitor: Client, ticket: Ticket)
     response = visitor.get(ticket.get_status_url())
     assert "no-store" in response["Cache-Control"]
     assert "noindex" in response.content.decode()
+
+
+def test_answers_on_the_page_have_the_brake_of_the_form(visitor: Client, ticket: Ticket, settings: Settings) -> None:
+    settings.FORM_PER_MINUTE = 1
+    assert visitor.post(ticket.get_status_url(), {"text": "First."}).status_code == 302
+    response = visitor.post(ticket.get_status_url(), {"text": "Second, with <b>words</b>."})
+    assert response.status_code == 429 and int(response["Retry-After"]) > 0
+    assert "Second, with &lt;b&gt;words&lt;/b&gt;." in response.content.decode()
+    assert send(visitor).status_code == 429
+    assert ticket.messages.count() == 2

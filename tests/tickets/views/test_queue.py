@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from tests.tickets.conftest import MakeTicket
-from tickets.models import Category, Status, Ticket
+from tickets.models import Category, Status, Team, Ticket
 from triage.models import User
 
 
@@ -56,7 +60,7 @@ def test_filters_stand_in_the_address(desk: Client, lead: User, make_ticket: Mak
 
 
 @pytest.mark.parametrize(
-    "query", ["before=x", "before=99999999999999999999", "status=nonsense", "priority=%00", "q=%00"]
+    "query", ["before=x", "before=9999999999999999.1", "before=1", "status=nonsense", "priority=%00", "q=%00"]
 )
 def test_an_address_that_makes_no_sense_still_shows_the_queue(desk: Client, reviewed: Ticket, query: str) -> None:
     assert desk.get(f"/tickets/?{query}").status_code == 200
@@ -68,7 +72,7 @@ def test_a_search_finds_what_has_ended_too(desk: Client, reviewed: Ticket) -> No
     assert f'id="ticket-{reviewed.number}"' in desk.get(f"/tickets/?q=%23{reviewed.number}").content.decode()
 
 
-def test_older_tickets_are_paged_by_number(desk: Client, make_ticket: MakeTicket) -> None:
+def test_older_tickets_are_on_further_pages(desk: Client, make_ticket: MakeTicket) -> None:
     tickets = [make_ticket(title=f"Ticket {number}") for number in range(52)]
     first = desk.get("/tickets/")
     assert len(first.context["rows"]) == 50
@@ -98,25 +102,98 @@ def test_text_of_a_customer_is_never_markup(desk: Client, make_ticket: MakeTicke
     assert "&lt;script&gt;alert(1)" in shown
 
 
-def test_changes_since_hold_what_is_new_and_what_changed(
+def numbers(desk: Client, query: str = "") -> list[int]:
+    return [row.number for row in desk.get(f"/tickets/{query}").context["rows"]]
+
+
+def changes(desk: Client, **asked: object) -> Any:
+    query = {name: str(value) for name, value in asked.items()}
+    return desk.get("/tickets/changes/", {"since": "0", **query}).json()
+
+
+def fresh(desk: Client, **asked: object) -> list[int]:
+    return [number for number, _ in changes(desk, **asked)["fresh"]]
+
+
+def test_the_queue_is_ordered_by_when_the_customer_wrote(desk: Client, make_ticket: MakeTicket) -> None:
+    today = [make_ticket(title=f"Today {one}") for one in range(2)]
+    history = [
+        make_ticket(title=f"Imported {one}", created_at=timezone.now() - timedelta(days=one)) for one in (300, 2)
+    ]
+    assert numbers(desk) == [today[1].number, today[0].number, history[1].number, history[0].number]
+
+
+def test_pages_neither_repeat_nor_lose_tickets_of_one_moment(desk: Client, make_ticket: MakeTicket) -> None:
+    for one in range(53):
+        make_ticket(title=f"Ticket {one}")
+    Ticket.objects.update(created_at=timezone.now())
+    first = desk.get("/tickets/")
+    both = [row.number for row in first.context["rows"]] + numbers(desk, first.context["older"])
+    assert both == sorted(Ticket.objects.values_list("number", flat=True), reverse=True)
+
+
+def test_changes_hold_what_is_missing_what_changed_and_the_counts(
     desk: Client, make_ticket: MakeTicket, reviewed: Ticket
 ) -> None:
-    fresh = make_ticket(title="Fresh")
-    answer = desk.get(f"/tickets/changes/?since=0&newest={reviewed.number}").json()
-    assert [number for number, _ in answer["fresh"]] == [fresh.number]
-    assert set(answer["rows"]) == {str(reviewed.number), str(fresh.number)}
+    newer = make_ticket(title="Fresh")
+    answer = changes(desk, shown=reviewed.number)
+    assert [number for number, _ in answer["fresh"]] == [newer.number]
+    assert set(answer["rows"]) == {str(reviewed.number)}
+    assert answer["gone"] == []
     assert answer["counts"]["in_review"] == 1
     assert answer["open"] == 2
 
 
-def test_changes_since_heed_the_filters(desk: Client, make_ticket: MakeTicket) -> None:
+def test_a_row_is_missing_down_to_the_last_one_shown(desk: Client, make_ticket: MakeTicket) -> None:
+    shown = [make_ticket(created_at=timezone.now() - timedelta(days=days)) for days in (1, 5)]
+    between, older = (make_ticket(created_at=timezone.now() - timedelta(days=days)) for days in (3, 9))
+    asked = {"shown": ",".join(str(one.number) for one in shown)}
+    assert fresh(desk, **asked, floor=shown[1].place) == [between.number]
+    assert fresh(desk, **asked) == [between.number, older.number]
+
+
+def test_on_a_later_page_what_came_in_since_is_news(desk: Client, make_ticket: MakeTicket) -> None:
+    for _ in range(51):
+        make_ticket()
+    later = desk.get(f"/tickets/{desk.get('/tickets/').context['older']}").context
+    shown, mark = later["rows"][0].number, later["mark"]
+    assert fresh(desk, shown=shown, mark=mark) == []
+    newer = make_ticket()
+    assert fresh(desk, shown=shown, mark=mark) == [newer.number]
+
+
+def test_a_row_of_another_team_now_is_gone(client: Client, agent: User, reviewed: Ticket) -> None:
+    client.force_login(agent)
+    assert changes(client, shown=reviewed.number)["gone"] == []
+    Ticket.objects.update(team=Team.objects.get(key="billing"))
+    answer = changes(client, shown=reviewed.number)
+    assert (answer["gone"], answer["rows"], answer["fresh"]) == ([reviewed.number], {}, [])
+
+
+@pytest.mark.parametrize("query", [{}, {"status": "in_review"}, {"priority": "P3"}])
+def test_a_row_that_left_the_tab_or_the_filters_is_gone(desk: Client, reviewed: Ticket, query: dict[str, str]) -> None:
+    reviewed.priority = "P3"
+    reviewed.save()
+    assert changes(desk, shown=reviewed.number, **query)["gone"] == []
+    reviewed.priority = "P1"
+    reviewed.set_status(Status.RESOLVED)
+    reviewed.save()
+    answer = changes(desk, shown=reviewed.number, **query)
+    assert (answer["gone"], answer["rows"]) == ([reviewed.number], {})
+
+
+def test_changes_heed_the_filters(desk: Client, make_ticket: MakeTicket) -> None:
     make_ticket(title="Fresh")
-    assert desk.get("/tickets/changes/?since=0&newest=0&priority=P1").json()["fresh"] == []
+    assert fresh(desk, priority="P1") == []
 
 
 def test_changes_since_now_hold_only_the_last_seconds(desk: Client, reviewed: Ticket) -> None:
-    answer = desk.get("/tickets/changes/?since=99999999999999").json()
-    assert answer["rows"] == {}
+    assert changes(desk, since=99999999999999, shown=reviewed.number)["rows"] == {}
+
+
+@pytest.mark.parametrize("shown", ["x", ",,", "0", "-1", "99999999999999999999", "1," * 1000, "\x00"])
+def test_what_a_browser_never_shows_harms_nothing(desk: Client, reviewed: Ticket, shown: str) -> None:
+    assert fresh(desk, shown=shown, floor=shown, mark=shown) in ([reviewed.number], [])
 
 
 def test_the_queue_takes_as_many_queries_for_fifty_rows_as_for_one(

@@ -16,12 +16,13 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from tickets.management.commands.prepare import ensure_admin
 from tickets.models import Ticket
 from triage import instance
+from triage.checks import ANSWERS
 from triage.watch import Child, Desk, die_with_parent, interrupt_on_signals, open_log
 
 READY_SECONDS = 120
@@ -34,6 +35,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.check(app_configs=[])  # settings alone: checks of models would start the database
+        self.check(app_configs=[], tags=[ANSWERS], databases=["default"])
         if os.environ.get("TRIAGE_UNDER_MAKE"):
             die_with_parent(signal.SIGTERM)  # killing make ends the desk too
         self.bind = os.environ.get("BIND", "127.0.0.1")
@@ -57,7 +59,7 @@ class Command(BaseCommand):
     def _start(self, desk: Desk) -> None:
         """Everything that must hold before the first request, with web coming up meanwhile; then the worker."""
         self._say("Starting the database." if desk.embedded else "Using the database of DATABASE_URL.")
-        connection.ensure_connection()
+        _connect()
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             self._say("Bringing the database up to date.")
@@ -112,6 +114,15 @@ def _child(name: str, command: list[str]) -> Child:
 
 def _embedded() -> bool:
     return bool(settings.DATABASES["default"]["ENGINE"] == "triage.postgres")
+
+
+def _connect() -> None:
+    try:
+        connection.ensure_connection()
+    except OperationalError as error:
+        if _embedded():
+            raise  # its manager says what is wrong, and where its log is
+        raise CommandError(f"The database of DATABASE_URL does not answer: {str(error).splitlines()[0]}") from error
 
 
 def _place_of_data() -> str:
