@@ -16,6 +16,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 import structlog
 from asgiref.sync import async_to_sync, sync_to_async
@@ -57,10 +58,11 @@ async def ask(question: Question) -> AskedModel:
     (system, user), restore, counts = mask.mask_all([question.system, question.user], question.names)
     request = Request(settings.TRIAGE_MODEL, _sendable(system), _sendable(user), question.max_tokens, question.schema)
     await provider.prepare()
-    begun = await _in_database(_begin, question, provider.endpoint, request.model, counts)
-    outcome = await _attempt(begun, provider, request)
+    async with _slots():
+        begun = await _in_database(_begin, question, provider.endpoint, request.model, counts)
+        outcome = await _attempt(begun, provider, request)
+        cost = await _in_database(_complete, begun, provider.endpoint, outcome)
     usable = outcome.reply is not None and outcome.status not in (CallStatus.REFUSED, CallStatus.FAILED)
-    cost = await _in_database(_complete, begun, provider.endpoint, outcome)
     if not usable or outcome.reply is None:
         raise NoAnswer(outcome.sentence)
     put_back = mask.unmask_json if question.schema else mask.unmask
@@ -71,6 +73,17 @@ async def ask(question: Question) -> AskedModel:
         call_id=begun.call.pk,
         cost_usd=None if cost is None else format(cost, "f"),
     )
+
+
+def _slots() -> asyncio.Semaphore:
+    """At most TRIAGE_CONCURRENCY calls of this event loop are in flight; the others wait before they begin."""
+    loop = asyncio.get_running_loop()
+    if loop not in _in_flight:
+        _in_flight[loop] = asyncio.Semaphore(settings.TRIAGE_CONCURRENCY)
+    return _in_flight[loop]
+
+
+_in_flight: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
 def ask_sync(question: Question) -> AskedModel:
