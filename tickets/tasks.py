@@ -19,7 +19,7 @@ from tickets.actions.status import close_settled
 from tickets.models import Delivery, Lane, Ticket, TriageState
 from tickets.models.work import LEASE, RENEW_EVERY
 from tickets.threads import Threads
-from triage import calls
+from triage import calls, ledger
 from triage.queue import Cluster, beat, ring, stopping
 
 log = structlog.get_logger(__name__)
@@ -40,8 +40,8 @@ class Drain:
     def __init__(self, queue: Cluster) -> None:
         self.queue = queue
         self.lanes = LANES[queue]
-        # Wider than the calls in flight: while some tickets wait for the model, others are embedded and stored.
-        self.width = settings.TRIAGE_CONCURRENCY * 5 // 4 + 1 if calls.configured() else WITHOUT_MODEL
+        # Twice the calls in flight: while half of the tickets wait for the model, the others are embedded and stored.
+        self.width = 2 * settings.TRIAGE_CONCURRENCY if calls.configured() else WITHOUT_MODEL
         self.threads = Threads()
         self.sending: dict[asyncio.Task[None], Claimed] = {}
         self.reading: dict[asyncio.Task[None], Claimed] = {}
@@ -134,6 +134,7 @@ def warm() -> None:
     try:
         embed("warm")
         load_local()
+        calls.warm()
     except Exception:
         log.exception("not_warmed")
 
@@ -147,7 +148,7 @@ def tend() -> None:
     triage.take_back_expired()
     deliveries.give_up_expired()
     close_settled()
-    calls.close_abandoned()
+    ledger.close_abandoned()
     due = Ticket.objects.due_for_triage()
     if _deliveries_due() or due.exists():
         ring("interactive")

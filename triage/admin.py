@@ -100,8 +100,7 @@ class BreakerAdmin(ReadOnly, _BreakerAdmin):
 
     @admin.action(description="Close now", permissions=["operate"])
     def close(self, request: HttpRequest, chosen: models.QuerySet[Breaker]) -> None:
-        for breaker in chosen:
-            Breaker.record_recovery(breaker.pk)
+        Breaker.record_recovery(chosen.values_list("pk", flat=True))
 
 
 @admin.register(Artifact)

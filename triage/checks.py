@@ -27,6 +27,8 @@ _number = "Set it to a number, or leave it unset."
 _hints = {
     "BASE_URL": "Set BASE_URL to what people type, scheme and all, such as https://desk.example.com.",
     "DATABASE_URL": "Set it to postgres://user:password@host:5432/name, or leave it unset: one comes along.",
+    "TRIAGE_MAX_TOKENS": "Name operations with numbers, such as classify=800,draft=600, or leave it unset.",
+    "TRIAGE_MAX_INPUT": "Name operations with characters, such as classify=8000, or leave it unset.",
     "EMAIL_URL": "Set it to smtp+tls://user:password@host:587 (or smtp+ssl), or leave it unset: mails become files.",
 }
 

@@ -26,6 +26,9 @@ if (BASE_DIR / ".env").is_file():
 UNREADABLE: dict[str, str] = {}
 
 
+OPERATIONS = ("classify", "draft", "summary", "repair")
+
+
 def _read(name: str, read: Callable[[str], Any], default: str) -> Any:
     try:
         return read(env.str(name, default="") or default)
@@ -38,6 +41,27 @@ def _port(given: str) -> int:
     if not 1 <= (port := int(given)) <= 65535:
         raise ValueError("not between 1 and 65535")
     return port
+
+
+def _by_operation(*usual: int) -> Callable[[str], dict[str, int]]:
+    """Reads "classify=800,draft=600": what is not named stays as usual, given in the order of OPERATIONS."""
+
+    def read(given: str) -> dict[str, int]:
+        chosen = dict(zip(OPERATIONS, usual, strict=True))
+        for pair in filter(None, (part.strip() for part in given.split(","))):
+            name, _, number = (part.strip() for part in pair.partition("="))
+            if name not in chosen or not number.isdecimal() or int(number) < 1:
+                raise ValueError(f"{pair!r} is not one of {', '.join(OPERATIONS)} with a number, such as draft=600")
+            chosen[name] = int(number)
+        return chosen
+
+    return read
+
+
+def _cap(given: str) -> int | None:
+    if given and not given.isdecimal():
+        raise ValueError("not a whole number")
+    return int(given) if given else None
 
 
 def _database(url: str) -> dict[str, Any]:
@@ -199,7 +223,13 @@ ANTHROPIC_BASE_URL = env.str("ANTHROPIC_BASE_URL", default="")
 TRIAGE_MODEL = env.str("TRIAGE_MODEL", default="claude-haiku-5-5")
 TRIAGE_CONCURRENCY = _read("TRIAGE_CONCURRENCY", int, "50")
 TRIAGE_MODEL_TIMEOUT = _read("TRIAGE_MODEL_TIMEOUT", float, "30.0")
-TRIAGE_MAX_TOKENS = {"classify": 1024, "draft": 1024, "summary": 1024, "repair": 1024}
+TRIAGE_FALLBACK_MODEL = env.str("TRIAGE_FALLBACK_MODEL", default="")
+# By operation: the tokens of an answer, and the characters of a ticket's own part of a question.
+TRIAGE_MAX_TOKENS = _read("TRIAGE_MAX_TOKENS", _by_operation(1_024, 1_024, 1_024, 1_024), "")
+TRIAGE_MAX_INPUT = _read("TRIAGE_MAX_INPUT", _by_operation(20_000, 20_000, 40_000, 40_000), "")
+# Calls that all processes together may begin; None is no cap.
+TRIAGE_CALLS_A_DAY = _read("TRIAGE_CALLS_A_DAY", _cap, "")
+TRIAGE_CALLS_A_MINUTE = _read("TRIAGE_CALLS_A_MINUTE", _cap, "")
 ESCALATE_BELOW = _read("TRIAGE_ESCALATE_BELOW", float, "0.7")
 CLOSE_AFTER_DAYS = _read("TRIAGE_CLOSE_AFTER_DAYS", int, "7")
 
