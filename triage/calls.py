@@ -102,7 +102,10 @@ async def _call(
 ) -> tuple[Call, Decimal | None, Outcome]:
     """One row of the ledger, from its beginning to its end."""
     async with _slots():
-        ability, tries = _remembered(provider, request.model) or await _in_database(_ability, provider, request.model)
+        known = _remembered(provider, request.model)
+        if known is None:
+            known = await _in_database(_ability, provider, request.model)
+        ability, tries = known
         request = replace(request, ability=ability)
         begun = await _in_database(ledger.begin, question, PROVIDER, provider.endpoint, request, counts)
         outcome = await _attempt(begun, provider, request)

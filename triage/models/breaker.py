@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from django.contrib.postgres.fields import ArrayField
@@ -43,6 +43,10 @@ class Breaker(models.Model):
         if self.opened_at is None:
             return "closed"
         return "half-open" if timezone.now() >= self.opened_at + COOL_DOWN else "open"
+
+    @property
+    def last_failure(self) -> datetime | None:
+        return max(self.failed_at, default=None)
 
     @property
     def closed_to_calls_for(self) -> float:
