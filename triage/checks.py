@@ -2,7 +2,7 @@
 
 E000 a variable that cannot be read   E001 SECRET_KEY   E002 BASE_URL   E003 REDIS_URL   E004 TRIAGE_CONCURRENCY
 E005 ANTHROPIC_BASE_URL
-W001 ALLOWED_HOSTS (deploy)   W002 no price for TRIAGE_MODEL (database)   W003 BASE_URL without TLS (deploy)
+W001 ALLOWED_HOSTS (deploy)   W002 no price for a model that is asked (database)   W003 BASE_URL without TLS (deploy)
 """
 
 from __future__ import annotations
@@ -110,14 +110,15 @@ def model_price(databases: Iterable[str] | None = None, **_: Any) -> Iterable[Ch
 
     if not databases or not calls.configured():
         return
+    models = dict.fromkeys(filter(None, (settings.TRIAGE_MODEL, settings.TRIAGE_FALLBACK_MODEL)))
     try:
-        priced = Price.of(settings.TRIAGE_MODEL, timezone.localdate()) is not None
+        unpriced = [name for name in models if Price.of(name, timezone.localdate()) is None]
     except DatabaseError:
         return  # not migrated yet
-    if not priced:
+    for name in unpriced:
         yield Warning(
-            f"There is no price for {settings.TRIAGE_MODEL}: its calls are kept, their cost is unknown.",
-            hint="Add a price in the admin, or set TRIAGE_MODEL to a model that has one.",
+            f"There is no price for {name}: its calls are kept, their cost is unknown, and no budget stops them.",
+            hint="Add a price in the admin, or set TRIAGE_MODEL and TRIAGE_FALLBACK_MODEL to models that have one.",
             id="triage.W002",
         )
 
