@@ -129,10 +129,13 @@ def _deliver_in_thread(claimed: Claimed) -> None:
 def warm() -> None:
     """Load what reading needs, so that the first ticket does not wait for it."""
     from triage.embedding import embed
+    from triage.engines import language, rules
     from triage.learning.live import load_local
 
     try:
         embed("warm")
+        language.detect("warm")
+        rules.load()
         load_local()
         calls.warm()
     except Exception:

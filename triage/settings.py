@@ -107,7 +107,7 @@ CSRF_TRUSTED_ORIGINS = [BASE_URL]
 TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
 
 INSTALLED_APPS = [
-    "daphne",
+    *(() if ROLE == "worker" else ("daphne",)),  # 20 MB that only a web process has a use for
     "analytics",
     "tickets",
     "triage",
