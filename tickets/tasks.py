@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import structlog
 from asgiref.sync import sync_to_async
@@ -17,12 +18,14 @@ from tickets.actions.deliveries import Claimed
 from tickets.actions.status import close_settled
 from tickets.models import Delivery, Lane, Ticket, TriageState
 from tickets.models.work import LEASE, RENEW_EVERY
-from triage import brake, calls
+from tickets.threads import Threads
+from triage import brake, calls, ledger
 from triage.queue import Cluster, beat, ring, stopping
 
 log = structlog.get_logger(__name__)
 BUDGET = 40.0  # seconds a drain claims new work; well under the cluster's timeout
 WITHOUT_MODEL = 4  # tickets in flight when reading is work for the processor, not waiting for the network
+GATHER = 0.05  # seconds
 LANES = {"interactive": (Lane.INTERACTIVE, Lane.IMPORTED), "batch": (Lane.IMPORTED,)}
 
 
@@ -37,7 +40,9 @@ class Drain:
     def __init__(self, queue: Cluster) -> None:
         self.queue = queue
         self.lanes = LANES[queue]
-        self.width = settings.TRIAGE_CONCURRENCY if calls.configured() else WITHOUT_MODEL
+        # Twice the calls in flight: while half of the tickets wait for the model, the others are embedded and stored.
+        self.width = 2 * settings.TRIAGE_CONCURRENCY if calls.configured() else WITHOUT_MODEL
+        self.threads = Threads()
         self.sending: dict[asyncio.Task[None], Claimed] = {}
         self.reading: dict[asyncio.Task[None], Claimed] = {}
         self.worked = 0
@@ -59,9 +64,12 @@ class Drain:
                     if not in_flight:
                         break
                     await asyncio.wait(in_flight, return_when=asyncio.FIRST_COMPLETED, timeout=1)
+                    if len(in_flight) > WITHOUT_MODEL:
+                        await asyncio.sleep(GATHER)  # others end at the same time: one claim for all of them
                     self._put_down()
             finally:
                 renewal.cancel()
+                await self.threads.close()
         await sync_to_async(close_old_connections)()
         return self.worked
 
@@ -75,7 +83,8 @@ class Drain:
         free = self.width - len(self.reading)
         if free > 0:
             for claimed in await sync_to_async(triage.claim)(free, self.lanes):
-                self.reading[asyncio.create_task(triage.triage_ticket(claimed, processor))] = claimed
+                work = partial(triage.triage_ticket, claimed, processor)
+                self.reading[asyncio.create_task(self.threads.run(work))] = claimed
 
     def _put_down(self) -> None:
         for window in (self.sending, self.reading):
@@ -120,11 +129,15 @@ def _deliver_in_thread(claimed: Claimed) -> None:
 def warm() -> None:
     """Load what reading needs, so that the first ticket does not wait for it."""
     from triage.embedding import embed
+    from triage.engines import language, rules
     from triage.learning.live import load_local
 
     try:
         embed("warm")
+        language.detect("warm")
+        rules.load()
         load_local()
+        calls.warm()
     except Exception:
         log.exception("not_warmed")
 
@@ -138,7 +151,7 @@ def tend() -> None:
     triage.take_back_expired()
     deliveries.give_up_expired()
     close_settled()
-    calls.close_abandoned()
+    ledger.close_abandoned()
     brake.forget()
     due = Ticket.objects.due_for_triage()
     if _deliveries_due() or due.exists():

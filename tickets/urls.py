@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path
 
 from tickets.consumers import DeskConsumer
-from tickets.views import queue, reply, review, sign_in, steps, ticket, welcome
+from tickets.views import pause, queue, reply, review, sign_in, steps, ticket, welcome
 
 app_name = "tickets"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -12,6 +12,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sign-out/", sign_in.sign_out, name="sign-out"),
     path("welcome/", welcome.page, name="welcome"),
     path("welcome/dismissal/", welcome.dismissal, name="dismissal"),
+    path("pause/end/", pause.end, name="pause-end"),
     path("tickets/", queue.page, name="queue"),
     path("tickets/changes/", queue.changes, name="changes"),
     path("tickets/<int:number>/", ticket.page, name="detail"),

@@ -6,7 +6,7 @@ from django.contrib import admin, messages
 from django.db import models
 from django.http import HttpRequest
 
-from triage.models import Artifact, Breaker, Budget, Call, Price, Spending
+from triage.models import Allowance, Artifact, Breaker, Budget, Call, ModelServer, Pause, Price, Spending, User
 
 if TYPE_CHECKING:
     _CallAdmin = admin.ModelAdmin[Call]
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     _SpendingAdmin = admin.ModelAdmin[Spending]
     _BreakerAdmin = admin.ModelAdmin[Breaker]
     _ArtifactAdmin = admin.ModelAdmin[Artifact]
+    _PauseAdmin = admin.ModelAdmin[Pause]
+    _AllowanceAdmin = admin.ModelAdmin[Allowance]
+    _ModelServerAdmin = admin.ModelAdmin[ModelServer]
 else:
+    _PauseAdmin = _AllowanceAdmin = _ModelServerAdmin = admin.ModelAdmin
     _ArtifactAdmin = _CallAdmin = _PriceAdmin = _BudgetAdmin = _SpendingAdmin = _BreakerAdmin = admin.ModelAdmin
 
 
@@ -76,7 +80,8 @@ class BudgetAdmin(_BudgetAdmin):
     def spent_this_month(self, budget: Budget) -> str:
         state = Budget.state()
         unknown = f", and {state.unknown} calls of unknown cost" if state.unknown else ""
-        return f"${state.spent:.4f}{unknown}"
+        share = "" if state.share is None else f", {state.share:.0%} of it"
+        return f"${state.spent:.4f}{share}{unknown}"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return not Budget.objects.exists() and super().has_add_permission(request)
@@ -100,8 +105,57 @@ class BreakerAdmin(ReadOnly, _BreakerAdmin):
 
     @admin.action(description="Close now", permissions=["operate"])
     def close(self, request: HttpRequest, chosen: models.QuerySet[Breaker]) -> None:
-        for breaker in chosen:
-            Breaker.record_recovery(breaker.pk)
+        Breaker.record_recovery(chosen.values_list("pk", flat=True))
+
+
+@admin.register(Pause)
+class PauseAdmin(_PauseAdmin):
+    """To add one is to pause; the action ends it."""
+
+    list_display = ("began_at", "begun_by", "reason", "ended_at", "ended_by")
+    fields = ("reason",)
+    actions = ("resume",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Pause | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Pause | None = None) -> bool:
+        return False
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("triage.change_pause")
+
+    def save_model(self, request: HttpRequest, obj: Pause, form: Any, change: bool) -> None:
+        in_force = Pause.begin(by=_label(request), reason=obj.reason)
+        obj.pk, obj.began_at = in_force.pk, in_force.began_at
+
+    @admin.action(description="Resume reading", permissions=["operate"])
+    def resume(self, request: HttpRequest, chosen: models.QuerySet[Pause]) -> None:
+        if not Pause.end(by=_label(request)):
+            self.message_user(request, "Nothing is paused.", messages.WARNING)
+
+
+def _label(request: HttpRequest) -> str:
+    return request.user.label if isinstance(request.user, User) else "nobody"
+
+
+@admin.register(Allowance)
+class AllowanceAdmin(ReadOnly, _AllowanceAdmin):
+    list_display = ("span", "used_up", "cap_set", "began_at")
+
+    @admin.display(description="Calls begun in it")
+    def used_up(self, allowance: Allowance) -> int:
+        return Allowance.used(allowance.span)
+
+    @admin.display(description="Cap")
+    def cap_set(self, allowance: Allowance) -> str:
+        cap = Allowance.cap(allowance.span)
+        return "none" if cap is None else f"{cap:,}"
+
+
+@admin.register(ModelServer)
+class ModelServerAdmin(ReadOnly, _ModelServerAdmin):
+    list_display = ("endpoint", "model", "structured", "shown", "learned_at")
 
 
 @admin.register(Artifact)

@@ -11,23 +11,23 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import replace
 from decimal import Decimal
-from functools import lru_cache
+from itertools import pairwise
 from typing import Any, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 import structlog
 from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection, transaction
-from django.utils import timezone
+from django.db import InterfaceError, OperationalError, connection
 
-from triage import correlation, mask
-from triage.models import Breaker, Budget, Call, CallStatus, Price, Spending, Tokens
+from triage import ledger, mask
+from triage.ledger import Begun, NoLeave, Outcome
+from triage.models import Call, CallStatus, ModelServer
 from triage.pipeline.types import AskedModel, NoAnswer, Question
 from triage.providers import PROVIDERS, Provider
-from triage.providers.base import AskPerson, ProviderError, Reply, Request, Retry, TimedOut
+from triage.providers.base import Ability, ProviderError, Reply, Request, Retry, TimedOut
 
 log = structlog.get_logger(__name__)
 P = ParamSpec("P")
@@ -45,32 +45,98 @@ def configured() -> bool:
     return PROVIDERS[PROVIDER]().configured()
 
 
-async def ask(question: Question) -> AskedModel:
-    """Ask the model. Raises NoAnswer, with a reason fit for "No model answered: …", when none can or will.
+def warm() -> None:
+    """Load what asking needs, where a model may be asked at all."""
+    provider = PROVIDERS[PROVIDER]()
+    if provider.configured():
+        provider.warm()
 
-    An answer that was cut off, or is no JSON where a schema was given, is returned all the same: the caller knows
-    whether to repair it. `stop_reason` tells the first, the ledger both.
+
+async def ask(question: Question, *, model: str = "") -> AskedModel:
+    """Ask the model of the settings, and after it the fallback where that may help; or `model` alone.
+
+    Raises NoAnswer, with a reason fit for "No model answered: …", when none can or will. An answer that was cut off, or
+    is no JSON where a schema was given, is returned all the same: the caller knows whether to repair it. `stop_reason`
+    tells the first, the ledger both.
     """
     provider = PROVIDERS[PROVIDER]()
     if not provider.configured():
         raise NoAnswer("no language model is configured")
-    (system, user), restore, counts = mask.mask_all([question.system, question.user], question.names)
-    request = Request(settings.TRIAGE_MODEL, _sendable(system), _sendable(user), question.max_tokens, question.schema)
+    masked, restore, counts = mask.mask_all([question.system, question.user], question.names)
+    system, user = map(_sendable, masked)
+    user = _cut(user, settings.TRIAGE_MAX_INPUT.get(question.operation))
+    most = settings.TRIAGE_MAX_TOKENS.get(question.operation, question.max_tokens)
     await provider.prepare()
-    begun = await _in_database(_begin, question, provider.endpoint, request.model, counts)
-    outcome = await _attempt(begun, provider, request)
-    usable = outcome.reply is not None and outcome.status not in (CallStatus.REFUSED, CallStatus.FAILED)
-    cost = await _in_database(_complete, begun, provider.endpoint, outcome)
-    if not usable or outcome.reply is None:
-        raise NoAnswer(outcome.sentence)
-    put_back = mask.unmask_json if question.schema else mask.unmask
+    for name, next_name in pairwise([*_models(model), ""]):
+        request = Request(name, system, user, most, question.schema)
+        try:
+            call, cost, outcome = await _call(question, provider, request, counts)
+        except NoLeave as problem:
+            if next_name and problem.of_the_model:
+                continue
+            raise
+        if outcome.answered is not None:
+            return _given_back(outcome.answered, request, restore, call, cost)
+        if not next_name or not _another_may(outcome):
+            break
+        log.info("model_fallback", asked=name, next=next_name, error_code=outcome.code)
+    raise NoAnswer(outcome.sentence)
+
+
+def _models(asked: str) -> list[str]:
+    """Whom to ask, one after the other."""
+    return (
+        [asked] if asked else list(dict.fromkeys(filter(None, (settings.TRIAGE_MODEL, settings.TRIAGE_FALLBACK_MODEL))))
+    )
+
+
+def _another_may(outcome: Outcome) -> bool:
+    """Whether another model of the same provider may answer where this one did not: it has its own load, limits, name
+    and scruples. A wrong key, a host that is not reached or a request that is too long fail with any model, and after a
+    timeout the ticket has waited long enough."""
+    return outcome.status == CallStatus.REFUSED or (outcome.error is not None and outcome.error.of_the_model)
+
+
+async def _call(
+    question: Question, provider: Provider, request: Request, counts: Mapping[str, int]
+) -> tuple[Call, Decimal | None, Outcome]:
+    """One row of the ledger, from its beginning to its end."""
+    async with _slots():
+        known = _remembered(provider, request.model)
+        if known is None:
+            known = await _in_database(_ability, provider, request.model)
+        ability, tries = known
+        request = replace(request, ability=ability)
+        begun = await _in_database(ledger.begin, question, PROVIDER, provider.endpoint, request, counts)
+        outcome = await _attempt(begun, provider, request)
+        cost = await _in_database(ledger.complete, begun, outcome)
+        if tries or (outcome.reply is not None and outcome.reply.ability != ability):
+            await _in_database(_learn, provider, request.model, outcome.reply)
+    return begun.call, cost, outcome
+
+
+def _given_back(
+    reply: Reply, request: Request, restore: Mapping[str, str], call: Call, cost: Decimal | None
+) -> AskedModel:
+    put_back = mask.unmask_json if request.schema else mask.unmask
     return AskedModel(
-        text=put_back(outcome.reply.text, restore),
-        model=outcome.reply.model or request.model,
-        stop_reason=outcome.reply.stop_reason,
-        call_id=begun.call.pk,
+        text=put_back(reply.text, restore),
+        model=reply.model or request.model,
+        stop_reason=reply.stop_reason,
+        call_id=call.pk,
         cost_usd=None if cost is None else format(cost, "f"),
     )
+
+
+def _slots() -> asyncio.Semaphore:
+    """At most TRIAGE_CONCURRENCY calls of this event loop are in flight; the others wait before they begin."""
+    loop = asyncio.get_running_loop()
+    if loop not in _in_flight:
+        _in_flight[loop] = asyncio.Semaphore(settings.TRIAGE_CONCURRENCY)
+    return _in_flight[loop]
+
+
+_in_flight: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
 def ask_sync(question: Question) -> AskedModel:
@@ -97,66 +163,44 @@ async def _in_database(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
     return await sync_to_async(done)()
 
 
-def close_abandoned(*, older_than: timedelta = timedelta(minutes=5)) -> int:
-    """Complete the rows of processes that died while they waited. Returns how many; what they cost is not known."""
-    closed = 0
-    for call in Call.objects.abandoned(since=timezone.now() - older_than):
-        with transaction.atomic():
-            if call.complete(
-                status=CallStatus.FAILED,
-                latency_ms=round((timezone.now() - call.created_at).total_seconds() * 1000),
-                error_code="abandoned",
-                error="The process that asked ended before the answer came.",
-            ):
-                Spending.add(None, at=call.created_at)
-                closed += 1
-    return closed
+_learned: dict[tuple[str, str], tuple[float, Ability]] = {}
+
+
+def _remembered(provider: Provider, model: str) -> tuple[Ability, bool] | None:
+    until, ability = _learned.get((provider.endpoint, model), (0.0, Ability()))
+    return (ability, False) if time.monotonic() < until else None
+
+
+def _ability(provider: Provider, model: str) -> tuple[Ability, bool]:
+    """How to ask this server, and whether this call finds it out for all; remembered for a minute."""
+    ability, tries = ModelServer.ability(provider.endpoint, model, doubtful=provider.doubtful)
+    if not tries:
+        _learned[provider.endpoint, model] = (time.monotonic() + 60, ability)
+    return ability, tries
+
+
+def _learn(provider: Provider, model: str, reply: Reply | None) -> None:
+    _learned.pop((provider.endpoint, model), None)
+    if reply is None:
+        ModelServer.nothing_learned(provider.endpoint, model)
+    else:
+        ModelServer.learn(provider.endpoint, model, reply.ability)
+
+
+def _cut(text: str, most: int | None) -> str:
+    """The beginning and the end of a text that is longer than may leave."""
+    if most is None or len(text) <= most:
+        return text
+    kept = max(0, most - len(_LEFT_OUT))
+    return f"{text[: kept - kept // 2]}{_LEFT_OUT}{text[len(text) - kept // 2 :]}"[:most]
+
+
+_LEFT_OUT = "\n[…]\n"
 
 
 def _sendable(text: str) -> str:
     """Without half characters, which JSON over HTTP has no bytes for."""
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    call: Call
-    probe: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a call ended. `sentence` says what went wrong, empty when nothing did."""
-
-    status: CallStatus
-    latency: float
-    retries: int
-    reply: Reply | None = None
-    error: ProviderError | None = None
-    code: str = ""
-    sentence: str = ""
-
-
-def _begin(question: Question, endpoint: str, model: str, counts: Mapping[str, int]) -> Begun:
-    """May we? Then write down that we do."""
-    state = Budget.state()
-    if state.exhausted:
-        raise NoAnswer(f"the budget of ${state.limit} for this month is spent")
-    leave = Breaker.ask_leave(endpoint, probe_lease=timedelta(seconds=settings.TRIAGE_MODEL_TIMEOUT + PATIENCE))
-    if isinstance(leave, Breaker):
-        wait = round(leave.closed_to_calls_for)
-        raise NoAnswer(f"{endpoint} failed repeatedly and is left alone for another {wait} seconds")
-    call = Call.objects.create(
-        operation=question.operation,
-        provider=PROVIDER,
-        model_asked=model,
-        prompt_version=question.prompt_version,
-        masked=dict(counts),
-        subject_kind=question.subject_kind,
-        subject_id=question.subject_id,
-        correlation_id=correlation.current(),
-    )
-    return Begun(call, probe=leave == "probe")
 
 
 async def _attempt(begun: Begun, provider: Provider, request: Request) -> Outcome:
@@ -185,7 +229,7 @@ async def _attempt(begun: Begun, provider: Provider, request: Request) -> Outcom
             ended = Outcome(
                 CallStatus.FAILED, time.monotonic() - start, retries, None, None, code, "the call was broken off"
             )
-            await _in_database(_complete, begun, provider.endpoint, ended)
+            await _in_database(ledger.complete, begun, ended)
             raise
         await asyncio.sleep(wait)
         waited += wait
@@ -231,82 +275,3 @@ def _unusable(text: str, schema: Mapping[str, Any]) -> str:
     if schema.get("additionalProperties") is False and any(name not in known for name in value):
         return "the answer has fields that nobody asked for"
     return ""
-
-
-def _complete(begun: Begun, endpoint: str, outcome: Outcome) -> Decimal | None:
-    """Close the row, add up the month, tell the breaker. One transaction; returns the cost, None if not known."""
-    call, reply, error = begun.call, outcome.reply, outcome.error
-    values: dict[str, Any] = {
-        "latency_ms": round(outcome.latency * 1000),
-        "retries": outcome.retries,
-        "error_code": outcome.code,
-        "error": _sentence(outcome.sentence),
-    }
-    if reply is not None:
-        values |= {"model_answered": reply.model[:100], "stop_reason": reply.stop_reason[:40]}
-        values |= {"request_id": reply.request_id[:100]} | _reckoned(call, reply)
-    elif error is not None:
-        values["request_id"] = error.request_id[:100]
-        if not error.maybe_charged:
-            values["cost"] = Decimal(0)
-    with transaction.atomic():
-        if call.complete(status=outcome.status, **values):
-            _tell_breaker(begun, endpoint, outcome)
-            Spending.add(values.get("cost"), at=call.created_at)
-    log.info(
-        "model_call",
-        call=call.pk,
-        operation=call.operation,
-        status=outcome.status.value,
-        error_code=outcome.code,
-        latency_ms=values["latency_ms"],
-        retries=outcome.retries,
-        subject=f"{call.subject_kind}:{call.subject_id}",
-    )
-    cost: Decimal | None = values.get("cost")
-    return cost
-
-
-def _reckoned(call: Call, reply: Reply) -> dict[str, Any]:
-    usage = reply.usage
-    values: dict[str, Any] = {
-        "input_tokens": usage.input,
-        "cache_read_tokens": usage.cache_read,
-        "cache_write_5m_tokens": usage.cache_write_5m,
-        "cache_write_1h_tokens": usage.cache_write_1h,
-        "output_tokens": usage.output,
-    }
-    price = _price(reply.model or call.model_asked, timezone.localdate(call.created_at), int(time.monotonic() // 60))
-    tokens = Tokens(usage.input, usage.cache_read, usage.cache_write_5m, usage.cache_write_1h, usage.output)
-    cost = price.cost(tokens, us_only=usage.us_only) if price else None
-    if cost is not None:
-        values |= {
-            "input_cost": cost.input,
-            "cache_read_cost": cost.cache_read,
-            "cache_write_5m_cost": cost.cache_write_5m,
-            "cache_write_1h_cost": cost.cache_write_1h,
-            "output_cost": cost.output,
-            "cost": cost.total,
-            "price": cost.price,
-        }
-    return values
-
-
-@lru_cache(maxsize=16)
-def _price(model: str, day: date, minute: int) -> Price | None:
-    """Looked up once a minute: prices change twice a year."""
-    return Price.of(model, day)
-
-
-def _tell_breaker(begun: Begun, endpoint: str, outcome: Outcome) -> None:
-    """Only what speaks of the provider counts: that it cannot, or nobody may. A request it dislikes says nothing."""
-    if isinstance(outcome.error, Retry | AskPerson):
-        Breaker.record_failure(endpoint, str(outcome.error), probe=begun.probe)
-    elif begun.probe and outcome.reply is not None:
-        Breaker.record_recovery(endpoint)
-    elif begun.probe:
-        Breaker.release_probe(endpoint)
-
-
-def _sentence(words: str) -> str:
-    return f"{words[:1].upper()}{words[1:]}." if words else ""

@@ -2,7 +2,7 @@
 
 E000 a variable that cannot be read, or is out of its range   E001 SECRET_KEY   E002 BASE_URL   E003 REDIS_URL
 E005 ANTHROPIC_BASE_URL   E006 Redis does not answer (database, or by its own tag)
-W001 ALLOWED_HOSTS (deploy)   W002 no price for TRIAGE_MODEL (database)   W003 BASE_URL without TLS (deploy)
+W001 ALLOWED_HOSTS (deploy)   W002 no price for a model that is asked (database)   W003 BASE_URL without TLS (deploy)
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ _hints = {
     "LOG_LEVEL": "Set it to DEBUG, INFO, WARNING, ERROR or CRITICAL, or leave it unset for INFO.",
     "TRUSTED_PROXIES": "Set it to addresses or networks, such as 10.0.0.5,192.168.0.0/24, or leave it unset.",
     "TRIAGE_VAR": "Set it to a folder that this user may write to, or leave it unset: var/ beside the code.",
+    "TRIAGE_MAX_TOKENS": "Name operations with numbers, such as classify=800,draft=600, or leave it unset.",
+    "TRIAGE_MAX_INPUT": "Name operations with characters, such as classify=8000, or leave it unset.",
     "EMAIL_URL": "Set it to smtp+tls://user:password@host:587 (or smtp+ssl), or leave it unset: mails become files.",
 }
 
@@ -131,14 +133,15 @@ def model_price(databases: Iterable[str] | None = None, **_: Any) -> Iterable[Ch
 
     if not databases or not calls.configured():
         return
+    models = dict.fromkeys(filter(None, (settings.TRIAGE_MODEL, settings.TRIAGE_FALLBACK_MODEL)))
     try:
-        priced = Price.of(settings.TRIAGE_MODEL, timezone.localdate()) is not None
+        unpriced = [name for name in models if Price.of(name, timezone.localdate()) is None]
     except DatabaseError:
         return  # not migrated yet
-    if not priced:
+    for name in unpriced:
         yield Warning(
-            f"There is no price for {settings.TRIAGE_MODEL}: its calls are kept, their cost is unknown.",
-            hint="Add a price in the admin, or set TRIAGE_MODEL to a model that has one.",
+            f"There is no price for {name}: its calls are kept, their cost is unknown, and no budget stops them.",
+            hint="Add a price in the admin, or set TRIAGE_MODEL and TRIAGE_FALLBACK_MODEL to models that have one.",
             id="triage.W002",
         )
 

@@ -29,6 +29,9 @@ if (BASE_DIR / ".env").is_file():
 UNREADABLE: dict[str, str] = {}
 
 
+OPERATIONS = ("classify", "draft", "summary", "repair")
+
+
 def _read(name: str, read: Callable[[str], Any], default: str) -> Any:
     try:
         return read(env.str(name, default="") or default)
@@ -63,6 +66,27 @@ def _log_level(given: str) -> str:
     if given.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
         raise ValueError(f"there is no level {given!r}")
     return given.upper()
+
+
+def _by_operation(*usual: int) -> Callable[[str], dict[str, int]]:
+    """Reads "classify=800,draft=600": what is not named stays as usual, given in the order of OPERATIONS."""
+
+    def read(given: str) -> dict[str, int]:
+        chosen = dict(zip(OPERATIONS, usual, strict=True))
+        for pair in filter(None, (part.strip() for part in given.split(","))):
+            name, _, number = (part.strip() for part in pair.partition("="))
+            if name not in chosen or not number.isdecimal() or int(number) < 1:
+                raise ValueError(f"{pair!r} is not one of {', '.join(OPERATIONS)} with a number, such as draft=600")
+            chosen[name] = int(number)
+        return chosen
+
+    return read
+
+
+def _cap(given: str) -> int | None:
+    if given and not given.isdecimal():
+        raise ValueError("not a whole number")
+    return int(given) if given else None
 
 
 def _database(url: str) -> dict[str, Any]:
@@ -115,7 +139,7 @@ CSRF_TRUSTED_ORIGINS = [BASE_URL]
 TRUSTED_PROXIES = _read("TRUSTED_PROXIES", networks, "")
 
 INSTALLED_APPS = [
-    "daphne",
+    *(() if ROLE == "worker" else ("daphne",)),  # 20 MB that only a web process has a use for
     "analytics",
     "tickets",
     "triage",
@@ -230,9 +254,15 @@ Q_CLUSTER = {
 ANTHROPIC_API_KEY = env.str("ANTHROPIC_API_KEY", default="")
 ANTHROPIC_BASE_URL = env.str("ANTHROPIC_BASE_URL", default="")
 TRIAGE_MODEL = env.str("TRIAGE_MODEL", default="claude-haiku-5-5")
+TRIAGE_FALLBACK_MODEL = env.str("TRIAGE_FALLBACK_MODEL", default="")
 TRIAGE_CONCURRENCY = _read("TRIAGE_CONCURRENCY", _number(int, 1), "50")
 TRIAGE_MODEL_TIMEOUT = _read("TRIAGE_MODEL_TIMEOUT", _number(float, 1), "30.0")
-TRIAGE_MAX_TOKENS = {"classify": 1024, "draft": 1024, "summary": 1024, "repair": 1024}
+# By operation: the tokens of an answer, and the characters of a ticket's own part of a question.
+TRIAGE_MAX_TOKENS = _read("TRIAGE_MAX_TOKENS", _by_operation(1_024, 1_024, 1_024, 1_024), "")
+TRIAGE_MAX_INPUT = _read("TRIAGE_MAX_INPUT", _by_operation(20_000, 20_000, 40_000, 40_000), "")
+# Calls that all processes together may begin; None is no cap.
+TRIAGE_CALLS_A_DAY = _read("TRIAGE_CALLS_A_DAY", _cap, "")
+TRIAGE_CALLS_A_MINUTE = _read("TRIAGE_CALLS_A_MINUTE", _cap, "")
 ESCALATE_BELOW = _read("TRIAGE_ESCALATE_BELOW", _number(float, 0, 1), "0.7")
 CLOSE_AFTER_DAYS = _read("TRIAGE_CLOSE_AFTER_DAYS", _number(int, 0, 36_500), "7")
 

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 from analytics import call_figures
 from analytics.call_figures import Calls
 from analytics.period import PERIODS, WEEK, Period
+from analytics.standing import standing
 from analytics.views.staff import staff_only
 from tickets.models import Ticket
 from tickets.views.frame import person
@@ -83,6 +84,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "paged": "before" in request.GET,
         "linked": seen_tickets(rows, person(request)),
         "configured": model.configured(),
+        "standing": standing(),
         "any_call": bool(rows) or Call.objects.exists(),
         **choices(),
         **totals(chosen),

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
-from triage.models import Breaker, Budget, Call, Price, User
+from triage.models import Allowance, Breaker, Budget, Call, ModelServer, Price, Spending, User
 
 pytestmark = pytest.mark.django_db
 
@@ -43,3 +44,19 @@ def test_an_open_breaker_is_closed_by_hand(admin_page: Client) -> None:
     chosen = {"action": "close", "_selected_action": ["api.anthropic.com"]}
     admin_page.post("/admin/triage/breaker/", chosen)
     assert Breaker.objects.get().state == "closed"
+
+
+def test_the_budget_shows_its_share_and_caps_and_servers_are_read_and_never_changed(
+    admin_page: Client, settings: Settings
+) -> None:
+    settings.TRIAGE_CALLS_A_DAY = 1000
+    Allowance.take()
+    Budget.objects.update(monthly_limit=10)
+    Spending.objects.create(month=timezone.localdate().replace(day=1), cost=8)
+    server = ModelServer.objects.create(endpoint="localhost:11434", model="llama-5")
+    assert b"$8.0000, 80% of it" in admin_page.get("/admin/triage/budget/").content
+    page = admin_page.get("/admin/triage/allowance/").content.decode()
+    assert "1,000" in page and ">1<" in page
+    assert b"localhost:11434" in admin_page.get("/admin/triage/modelserver/").content
+    for address in ("allowance/day", f"modelserver/{server.pk}"):
+        assert admin_page.post(f"/admin/triage/{address}/delete/", {"post": "yes"}).status_code == 403

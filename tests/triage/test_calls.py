@@ -14,7 +14,7 @@ from django.db import OperationalError, ProgrammingError, connection, transactio
 from django.utils import timezone
 from pytest_django import Settings
 
-from triage import calls, correlation
+from triage import calls, correlation, ledger
 from triage.models import Breaker, Budget, Call, CallStatus, Spending
 from triage.pipeline.types import NoAnswer, Question
 from triage.providers.fake import FAULTS, FakeMessagesAPI
@@ -362,7 +362,7 @@ def test_a_call_whose_process_died_is_closed_as_abandoned() -> None:
     old = timezone.now() - timedelta(minutes=10)
     lost = Call.objects.create(operation="draft", provider="anthropic", model_asked="claude-haiku-5-5", created_at=old)
     fresh = Call.objects.create(operation="draft", provider="anthropic", model_asked="claude-haiku-5-5")
-    assert calls.close_abandoned() == 1
+    assert ledger.close_abandoned() == 1
     lost.refresh_from_db()
     fresh.refresh_from_db()
     assert (lost.status, lost.error_code, lost.cost) == (CallStatus.FAILED, "abandoned", None)

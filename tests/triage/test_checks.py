@@ -65,6 +65,8 @@ def test_a_model_without_a_price_is_warned_of_when_models_are_in_use(settings: S
     assert ids(databases=["default"]) == {"triage.W002"}
     settings.TRIAGE_MODEL = "claude-haiku-4-5-20251001"
     assert ids(databases=["default"]) == set()
+    settings.TRIAGE_FALLBACK_MODEL = "llama-5"
+    assert ids(databases=["default"]) == {"triage.W002"}
 
 
 def test_every_message_has_a_hint(settings: Settings) -> None:

@@ -59,3 +59,19 @@ def test_cookies_are_secure_as_soon_as_the_address_is_https(tmp_path: Path) -> N
 def test_the_web_process_alone_has_a_pool(tmp_path: Path) -> None:
     assert "pool" in _settings(tmp_path, "DATABASES", TRIAGE_ROLE="web")["DATABASES"]
     assert "pool" not in _settings(tmp_path, "DATABASES", TRIAGE_ROLE="worker")["DATABASES"]
+
+
+def test_limits_are_given_by_operation_and_what_is_not_named_stays_as_usual(tmp_path: Path) -> None:
+    names = ("TRIAGE_MAX_TOKENS", "TRIAGE_MAX_INPUT", "TRIAGE_CALLS_A_DAY", "TRIAGE_CALLS_A_MINUTE", "UNREADABLE")
+    found = _settings(tmp_path, *names, TRIAGE_MAX_TOKENS="draft=600, classify=800", TRIAGE_CALLS_A_DAY="1000")
+    assert found["TRIAGE_MAX_TOKENS"] == "{'classify': 800, 'draft': 600, 'summary': 1024, 'repair': 1024}"
+    assert found["TRIAGE_MAX_INPUT"].startswith("{'classify': 20000")
+    assert (found["TRIAGE_CALLS_A_DAY"], found["TRIAGE_CALLS_A_MINUTE"]) == ("1000", "None")
+    assert found["UNREADABLE"] == "{}"
+
+
+def test_limits_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    wrong = {"TRIAGE_MAX_TOKENS": "poem=5", "TRIAGE_MAX_INPUT": "draft=few", "TRIAGE_CALLS_A_DAY": "-1"}
+    found = _settings(tmp_path, "UNREADABLE", "TRIAGE_MAX_TOKENS", **wrong)
+    assert all(name in found["UNREADABLE"] for name in wrong)
+    assert found["TRIAGE_MAX_TOKENS"].startswith("{'classify': 1024")

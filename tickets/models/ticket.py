@@ -33,6 +33,7 @@ from tickets.models.source import Source
 from tickets.models.taxonomy import Category, Component
 from tickets.models.team import Team
 from tickets.models.work import Work
+from triage.models import Pause
 
 if TYPE_CHECKING:
     from tickets.models.draft import Draft
@@ -98,7 +99,9 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
         return self.filter(later, created_at__gte=place.at)
 
     def due_for_triage(self) -> Self:
-        return self.filter(triage_state=TriageState.SUBMITTED, not_before__lte=timezone.now())
+        """What the machine is to read now: nothing while it is paused."""
+        paused = models.Exists(Pause.objects.filter(ended_at=None))
+        return self.filter(~paused, triage_state=TriageState.SUBMITTED, not_before__lte=timezone.now())
 
     def matching(self, words: str) -> Self:
         """Tickets whose number, subject, first words or requester's address hold what was typed."""

@@ -10,6 +10,7 @@ from django.utils.functional import SimpleLazyObject
 
 from tickets.first_steps import checklist_for
 from tickets.models import Ticket
+from tickets.views.banners import banners_for
 from triage.models import User
 
 
@@ -60,5 +61,6 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     return {
         "rail": items,
         "checklist": SimpleLazyObject(lambda: checklist_for(user)),
+        "banners": SimpleLazyObject(lambda: banners_for(user)),
         "open_count": SimpleLazyObject(lambda: Ticket.objects.visible_to(user).open().count()),
     }

@@ -1,13 +1,16 @@
 from triage.models.artifact import Artifact
 from triage.models.attempt import Attempt
 from triage.models.breaker import Breaker
-from triage.models.budget import Budget, BudgetState, Spending
+from triage.models.budget import Allowance, Budget, BudgetState, Spending
 from triage.models.call import Call, CallStatus
 from triage.models.heartbeat import Heartbeat
+from triage.models.pause import Pause
 from triage.models.price import Cost, Price, Tokens
+from triage.models.server import ModelServer
 from triage.models.user import User
 
 __all__ = [
+    "Allowance",
     "Artifact",
     "Attempt",
     "Breaker",
@@ -17,6 +20,8 @@ __all__ = [
     "CallStatus",
     "Cost",
     "Heartbeat",
+    "ModelServer",
+    "Pause",
     "Price",
     "Spending",
     "Tokens",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Literal
 
 from django.contrib.postgres.fields import ArrayField
@@ -12,17 +13,21 @@ WINDOW = timedelta(seconds=30)  # within this
 COOL_DOWN = timedelta(seconds=30)  # keep everybody away for this long, then one may try
 
 State = Literal["closed", "open", "half-open"]
-Pass = Literal["closed", "probe"]
 
 
 class Breaker(models.Model):
     """A provider that keeps failing is left alone for a while, by every process at once.
 
     Five failures within 30 seconds open it. After 30 more, one call may try (a probe); it closes the breaker, or opens
-    it anew. A probe whose process dies is forgotten after its lease.
+    it anew. A probe whose process dies is forgotten after its lease. What one model alone suffers from (it is
+    overloaded, or unknown there) opens a breaker of that model, so that another can still be asked.
     """
 
-    provider = models.CharField(max_length=200, primary_key=True, help_text="The host that is asked.")
+    provider = models.CharField(
+        max_length=200,
+        primary_key=True,
+        help_text="The host that is asked; behind it the model, where it is the model.",
+    )
     failed_at = ArrayField(
         models.DateTimeField(), default=list, blank=True, help_text="The last failures, oldest first."
     )
@@ -40,6 +45,10 @@ class Breaker(models.Model):
         return "half-open" if timezone.now() >= self.opened_at + COOL_DOWN else "open"
 
     @property
+    def last_failure(self) -> datetime | None:
+        return max(self.failed_at, default=None)
+
+    @property
     def closed_to_calls_for(self) -> float:
         """Seconds until somebody may try again; 0 when nothing stands in the way."""
         if self.opened_at is None:
@@ -48,19 +57,23 @@ class Breaker(models.Model):
         return max(0.0, (until - timezone.now()).total_seconds())
 
     @classmethod
-    def ask_leave(cls, provider: str, *, probe_lease: timedelta) -> Pass | Breaker:
-        """May this provider be called? "closed": yes; "probe": yes, and report how it went; else the open breaker."""
-        found = list(cls.objects.filter(pk=provider))
-        if not found or found[0].opened_at is None:
-            return "closed"
-        breaker = found[0]
+    def ask_leave(cls, *names: str, probe_lease: timedelta) -> frozenset[str] | Breaker:
+        """May these be called? Those that this call is the probe of (none: all are closed), or one that is open."""
         now = timezone.now()
-        if breaker.state == "half-open":
+        probes: set[str] = set()
+        for breaker in cls.objects.filter(pk__in=names, opened_at__isnull=False).order_by("pk"):
             unprobed = models.Q(probe_until=None) | models.Q(probe_until__lte=now)
-            claimed = cls.objects.filter(unprobed, pk=provider, opened_at=breaker.opened_at)
-            if claimed.update(probe_until=now + probe_lease) == 1:
-                return "probe"
-        return breaker
+            claimed = cls.objects.filter(unprobed, pk=breaker.pk, opened_at=breaker.opened_at)
+            if breaker.state != "half-open" or claimed.update(probe_until=now + probe_lease) != 1:
+                cls.release_probes(probes)
+                return breaker
+            probes.add(breaker.pk)
+        return frozenset(probes)
+
+    @staticmethod
+    def of_model(endpoint: str, model: str) -> str:
+        """The name under which one model's failures are counted apart from those of its host."""
+        return f"{endpoint} {model}"[:200]
 
     @classmethod
     def record_failure(cls, provider: str, reason: str, *, probe: bool) -> None:
@@ -75,11 +88,11 @@ class Breaker(models.Model):
             breaker.save()
 
     @classmethod
-    def record_recovery(cls, provider: str) -> None:
-        """A probe came back well."""
-        cls.objects.filter(pk=provider).update(failed_at=[], opened_at=None, probe_until=None, reason="")
+    def record_recovery(cls, names: Iterable[str]) -> None:
+        """A probe of these came back well."""
+        cls.objects.filter(pk__in=names).update(failed_at=[], opened_at=None, probe_until=None, reason="")
 
     @classmethod
-    def release_probe(cls, provider: str) -> None:
-        """A probe ended without telling anything of the provider (cancelled, or the request itself was wrong)."""
-        cls.objects.filter(pk=provider).update(probe_until=None)
+    def release_probes(cls, names: Iterable[str]) -> None:
+        """A probe ended without telling anything of these (cancelled, or the request itself was wrong)."""
+        cls.objects.filter(pk__in=names).update(probe_until=None)

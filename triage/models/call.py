@@ -46,6 +46,10 @@ class Call(models.Model):
     model_asked = models.CharField(max_length=100)
     model_answered = models.CharField(max_length=100, blank=True)
     prompt_version = models.CharField(max_length=64, blank=True)
+    batch = models.BooleanField(default=False, help_text="Sent in a message batch, at its lower price.")
+    max_tokens = models.PositiveIntegerField(null=True, help_text="The most that the answer could hold.")
+    input_limit = models.PositiveIntegerField(null=True, help_text="Characters that were allowed to leave.")
+    input_characters = models.PositiveIntegerField(null=True, help_text="Characters that left, without the prompt.")
 
     input_tokens = models.PositiveIntegerField(null=True)
     cache_read_tokens = models.PositiveIntegerField(null=True)
@@ -108,6 +112,11 @@ class Call(models.Model):
                 name="completed_once", operation=pgtrigger.Update, condition=~pgtrigger.Q(old__status="started")
             )
         ]
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether the text was longer than was allowed to leave, and its middle left out."""
+        return self.input_limit is not None and (self.input_characters or 0) >= self.input_limit
 
     def __str__(self) -> str:
         return f"{self.operation} by {self.model_answered or self.model_asked}, {self.get_status_display().lower()}"

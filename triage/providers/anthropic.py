@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -18,9 +19,11 @@ import structlog
 from django.conf import settings
 
 from triage.providers import base
-from triage.providers.base import Reply, Request, Usage
+from triage.providers.base import Ability, Reply, Request, Usage
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from anthropic import APIStatusError, AsyncAnthropic
     from anthropic.types import Message
 
@@ -38,25 +41,14 @@ WITHOUT_EFFORT = (
 MAY_NOT_THINK = ("claude-haiku-5-5",)
 
 
-@dataclass(frozen=True, slots=True)
-class Ability:
-    """What a server takes of the newer API, learned from how it answers and remembered a process.
+@lru_cache(maxsize=1)
+def _loaded() -> SSLContext:
+    """Import the SDK and read the certificates: seconds once a process, and none of it again with the next client."""
+    import httpx2
+    from anthropic.resources import messages  # noqa: F401  where most of its types are
 
-    `structured`: output_config, thinking and cache marks; `shown`: the schema stands in the prompt.
-    """
-
-    structured: bool = True
-    shown: bool = False
-
-
-_abilities: dict[tuple[str, str], Ability] = {}
-_imported: list[str] = []
-
-
-def _import() -> None:
-    import anthropic
-
-    _imported.append(anthropic.__version__)
+    context: SSLContext = httpx2.create_ssl_context()
+    return context
 
 
 class Anthropic:
@@ -67,20 +59,26 @@ class Anthropic:
     def endpoint(self) -> str:
         return urlsplit(self.base_url).netloc or self.base_url
 
+    @property
+    def doubtful(self) -> bool:
+        return self.base_url != OFFICIAL
+
     def configured(self) -> bool:
         return bool(settings.ANTHROPIC_API_KEY or settings.ANTHROPIC_BASE_URL)
 
+    def warm(self) -> None:
+        _loaded()
+
     async def prepare(self) -> None:
-        """The first import takes a second or more, and would stop the event loop for as long."""
-        if not _imported:
-            await asyncio.to_thread(_import)
+        """Warm, without stopping the event loop for as long as that takes."""
+        if not _loaded.cache_info().currsize:
+            await asyncio.to_thread(_loaded)
 
     async def answer(self, request: Request) -> Reply:
-        """Ask as this server can be asked; where it refuses the newer API, once more without, and remember."""
+        """Ask as this server can be asked; where it refuses the newer API, once more without."""
         import anthropic
 
-        known = (self.base_url, request.model)
-        ability = _abilities.get(known, Ability())
+        ability = request.ability
         try:
             reply = await self._send(request, ability)
         except anthropic.BadRequestError as problem:
@@ -88,11 +86,9 @@ class Anthropic:
                 raise self._translated(problem) from None
             ability = Ability(structured=False, shown=True)
             reply = await self._send(request, ability)
-        own_server = self.base_url != OFFICIAL
-        if request.schema and own_server and reply.stop_reason == "end_turn" and not _is_object(reply.text):
+        if request.schema and self.doubtful and reply.stop_reason == "end_turn" and not _is_object(reply.text):
             ability = Ability(ability.structured, shown=True)  # it took the schema and paid no heed to it
-        _abilities[known] = ability
-        return reply
+        return replace(reply, ability=ability)
 
     async def _send(self, request: Request, ability: Ability) -> Reply:
         import anthropic
@@ -112,7 +108,7 @@ class Anthropic:
     def _may_be_too_new(self, problem: APIStatusError) -> bool:
         """Anthropic itself says which argument it dislikes; of any other server it may be all of them."""
         said = (problem.api_message or "").lower()
-        return self.base_url != OFFICIAL or any(
+        return self.doubtful or any(
             word in said for word in ("output_config", "effort", "thinking", "cache_control", "schema")
         )
 
@@ -244,7 +240,7 @@ _ends: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] 
 
 
 async def _client(base_url: str) -> AsyncAnthropic:
-    from anthropic import AsyncAnthropic
+    from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient
 
     loop = asyncio.get_running_loop()
     if loop not in _clients:
@@ -259,6 +255,7 @@ async def _client(base_url: str) -> AsyncAnthropic:
             base_url=base_url,
             max_retries=0,
             timeout=settings.TRIAGE_MODEL_TIMEOUT,
+            http_client=DefaultAsyncHttpxClient(verify=_loaded()),
             open_telemetry=False,
         )
     return clients[key]

@@ -29,6 +29,8 @@ class ProviderError(Exception):
     code = "error"
     # A provider charges nothing for a request it refused to serve; who hung up on it cannot know.
     maybe_charged = False
+    # What one model suffers from, another at the same place may not: it has its own load, limits and name.
+    of_the_model = False
 
     def __init__(self, sentence: str, *, request_id: str = "", retry_after: float | None = None) -> None:
         super().__init__(sentence)
@@ -42,14 +44,17 @@ class Retry(ProviderError):
 
 class RateLimited(Retry):
     code = "rate_limited"
+    of_the_model = True
 
 
 class Overloaded(Retry):
     code = "overloaded"
+    of_the_model = True
 
 
 class Broken(Retry):
     code = "server_error"
+    of_the_model = True
 
 
 class Unreachable(Retry):
@@ -92,17 +97,30 @@ class NotPaid(AskPerson):
 
 class NoSuchModel(AskPerson):
     code = "no_such_model"
+    of_the_model = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """What a server takes of the newer API.
+
+    `structured`: output_config, thinking and cache marks; `shown`: the schema has to stand in the prompt.
+    """
+
+    structured: bool = True
+    shown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a provider is asked, personal values already masked."""
+    """What a provider is asked, personal values already masked, and as what this server is known to take."""
 
     model: str
     system: str
     user: str
     max_tokens: int
     schema: Mapping[str, Any] | None = None
+    ability: Ability = Ability()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +140,7 @@ class Reply:
     """What came back, whatever it is worth: usage is known even when the text is useless.
 
     `stop_reason` is one of end_turn, max_tokens, refusal, stop_sequence, tool_use, pause_turn,
-    model_context_window_exceeded, or empty.
+    model_context_window_exceeded, or empty. `ability` is what the server turned out to take.
     """
 
     text: str
@@ -130,6 +148,7 @@ class Reply:
     stop_reason: str
     request_id: str
     usage: Usage
+    ability: Ability = Ability()
 
 
 class Provider(Protocol):
@@ -137,11 +156,18 @@ class Provider(Protocol):
     def endpoint(self) -> str:
         """The host that is asked; what a breaker opens for."""
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether this server may lack what the newer API offers."""
+
     def configured(self) -> bool:
         """Whether the environment says enough to ask."""
 
+    def warm(self) -> None:
+        """Load what takes long, so that no request is late for it. Once a process; then it costs nothing."""
+
     async def prepare(self) -> None:
-        """What the first request needs and takes long, so that no request is late for it."""
+        """The same before a request, where nobody did it in time."""
 
     async def answer(self, request: Request) -> Reply:
         """One attempt, as long as the caller lets it take. Raises a ProviderError, and nothing else of its own."""

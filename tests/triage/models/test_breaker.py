@@ -29,7 +29,7 @@ def age(seconds: float) -> None:
 
 def leave() -> object:
     answer = Breaker.ask_leave(HOST, probe_lease=LEASE)
-    return "refused" if isinstance(answer, Breaker) else answer
+    return "refused" if isinstance(answer, Breaker) else "probe" if answer else "closed"
 
 
 def test_four_failures_are_borne_and_the_fifth_opens() -> None:
@@ -62,7 +62,7 @@ def test_a_good_probe_closes_and_a_bad_one_opens_anew() -> None:
     assert leave() == "refused"
     age(30)
     assert leave() == "probe"
-    Breaker.record_recovery(HOST)
+    Breaker.record_recovery([HOST])
     assert leave() == "closed"
     fail(4)
     assert leave() == "closed"
@@ -80,13 +80,13 @@ def test_a_probe_that_told_nothing_leaves_room_for_the_next() -> None:
     fail(5)
     age(30)
     leave()
-    Breaker.release_probe(HOST)
+    Breaker.release_probes([HOST])
     assert leave() == "probe"
 
 
 def test_one_host_says_nothing_of_another() -> None:
     fail(5)
-    assert Breaker.ask_leave("localhost:11434", probe_lease=LEASE) == "closed"
+    assert Breaker.ask_leave("localhost:11434", probe_lease=LEASE) == frozenset()
 
 
 def test_a_breaker_remembers_when_it_opened_and_why() -> None:

@@ -33,6 +33,13 @@ def test_the_reference_call_costs_what_the_invoice_says() -> None:
 # A million tokens of each part: input, cache read, cache write 5 minutes, cache write 1 hour, output.
 STANDARD = {
     "claude-fable-5-1": "10 0.25 12.50 20 50",
+    "claude-mythos-5-1": "10 0.25 12.50 20 50",
+    "claude-fable-5": "10 1 12.50 20 50",
+    "claude-mythos-5": "10 1 12.50 20 50",
+    "claude-opus-4-8": "5 0.50 6.25 10 25",
+    "claude-opus-4-7": "5 0.50 6.25 10 25",
+    "claude-opus-4-6": "5 0.50 6.25 10 25",
+    "claude-opus-4-5": "5 0.50 6.25 10 25",
     "claude-opus-5-5": "4 0.20 5 8 20",
     "claude-opus-5": "5 0.50 6.25 10 25",
     "claude-sonnet-5-5": "2 0.10 2.50 4 10",
@@ -44,12 +51,51 @@ STANDARD = {
 }
 
 
+# Longer prompts: over how many tokens, then the same five parts.
+LONG = {
+    "claude-haiku-5-5": (100_000, "0.50 0.05 0.625 1 2.50"),
+    "claude-sonnet-4-5": (200_000, "6 0.60 7.50 12 22.50"),
+}
+WITHOUT_SURCHARGE = ("claude-sonnet-4-5", "claude-haiku-4-5", "claude-opus-4-5")
+
+
+def each_part(count: int) -> list[Tokens]:
+    """`count` tokens of one part alone, part by part."""
+    prompts = [Tokens(count, output=0), Tokens(0, count, output=0), Tokens(0, 0, count, output=0)]
+    return [*prompts, Tokens(0, 0, 0, count, output=0), Tokens(0, output=count)]
+
+
+def test_every_price_that_ships_has_a_test() -> None:
+    assert set(Price.objects.values_list("model", flat=True)) == set(STANDARD)
+    assert set(Price.objects.exclude(long_prompt_over=None).values_list("model", flat=True)) == set(LONG)
+
+
 @pytest.mark.parametrize("model", STANDARD)
 def test_each_part_costs_its_published_price(model: str) -> None:
     # A tenth of the million, so that no prompt is a long one.
-    parts = [Tokens(100_000, output=0), Tokens(0, 100_000, output=0), Tokens(0, 0, 100_000, output=0)]
-    parts += [Tokens(0, 0, 0, 100_000, output=0), Tokens(0, output=100_000)]
-    assert [dollars(model, tokens) * 10 for tokens in parts] == [Decimal(rate) for rate in STANDARD[model].split()]
+    costs = [dollars(model, tokens) * 10 for tokens in each_part(100_000)]
+    assert costs == [Decimal(rate) for rate in STANDARD[model].split()]
+
+
+@pytest.mark.parametrize("model", STANDARD)
+def test_each_part_costs_half_in_a_batch_and_a_tenth_more_in_the_united_states(model: str) -> None:
+    surcharge = Decimal(1 if model in WITHOUT_SURCHARGE else "1.1")
+    for tokens, rate in zip(each_part(100_000), STANDARD[model].split(), strict=True):
+        assert dollars(model, tokens, batch=True) * 10 == Decimal(rate) / 2
+        assert dollars(model, tokens, us_only=True) * 10 == Decimal(rate) * surcharge
+        assert dollars(model, tokens, batch=True, us_only=True) * 10 == Decimal(rate) / 2 * surcharge
+
+
+@pytest.mark.parametrize("model", LONG)
+def test_each_part_of_a_long_prompt_costs_its_published_price(model: str) -> None:
+    over, rates = LONG[model]
+    *prompts, output = rates.split()
+    for tokens, rate in zip(each_part(1_000_000), prompts, strict=False):
+        assert dollars(model, tokens) == Decimal(rate)
+        assert dollars(model, tokens, batch=True) == Decimal(rate) / 2
+    # An answer alone makes no prompt long.
+    alone, with_answer = Tokens(over + 1, output=0), Tokens(over + 1, output=1_000_000)
+    assert dollars(model, with_answer) - dollars(model, alone) == Decimal(output)
 
 
 def test_a_long_prompt_pays_the_long_price_for_all_of_it() -> None:

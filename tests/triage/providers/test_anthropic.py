@@ -9,8 +9,8 @@ import pytest
 from pytest_django import Settings
 
 from triage.providers import PROVIDERS, base
-from triage.providers.anthropic import Ability, Anthropic, _arguments
-from triage.providers.base import Reply, Request
+from triage.providers.anthropic import Anthropic, _arguments
+from triage.providers.base import Ability, Reply, Request
 from triage.providers.fake import FakeMessagesAPI
 
 SCHEMA = {

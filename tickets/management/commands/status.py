@@ -11,7 +11,7 @@ from django.db.models import Count
 
 from tickets.models import Ticket
 from triage import instance, queue
-from triage.models import Heartbeat
+from triage.models import Heartbeat, Pause
 
 
 class Command(BaseCommand):
@@ -50,6 +50,8 @@ class Command(BaseCommand):
             self._line(name, f"{sign}, {queue.unclaimed(name)} bells waiting")
         states = Ticket.objects.order_by("triage_state").values_list("triage_state").annotate(Count("pk"))
         self._line("tickets", ", ".join(f"{count} {state}" for state, count in states) or "none")
+        if pause := Pause.in_force():
+            self._line("reading", f"{pause}{f': {pause.reason}' if pause.reason else ''}")
 
     def _line(self, name: str, text: str) -> None:
         self.stdout.write(f"{name:<12} {text}")
