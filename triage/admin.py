@@ -6,7 +6,7 @@ from django.contrib import admin, messages
 from django.db import models
 from django.http import HttpRequest
 
-from triage.models import Artifact, Breaker, Budget, Call, Price, Spending
+from triage.models import Artifact, Breaker, Budget, Call, Price, Spending, User
 
 if TYPE_CHECKING:
     _CallAdmin = admin.ModelAdmin[Call]
@@ -127,7 +127,8 @@ class ArtifactAdmin(ReadOnly, _ArtifactAdmin):
 
     @admin.action(description="Put in force", permissions=["operate"])
     def put_in_force(self, request: HttpRequest, chosen: models.QuerySet[Artifact]) -> None:
+        person = request.user if isinstance(request.user, User) else None
         if chosen.count() != 1:
             self.message_user(request, "Choose one fit.", messages.ERROR)
             return
-        chosen.get().go_live()
+        chosen.get().put_in_force(why="Put in force by hand.", by=person)

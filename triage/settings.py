@@ -40,6 +40,12 @@ def _port(given: str) -> int:
     return port
 
 
+def _share(given: str) -> float:
+    if not 0 <= (share := float(given)) <= 1:
+        raise ValueError("not between 0 and 1")
+    return share
+
+
 def _database(url: str) -> dict[str, Any]:
     if url and urlsplit(url).scheme not in ("postgres", "postgresql", "psql", "pgsql"):
         raise ValueError("not an address of a PostgreSQL server")
@@ -201,6 +207,8 @@ TRIAGE_CONCURRENCY = _read("TRIAGE_CONCURRENCY", int, "50")
 TRIAGE_MODEL_TIMEOUT = _read("TRIAGE_MODEL_TIMEOUT", float, "30.0")
 TRIAGE_MAX_TOKENS = {"classify": 1024, "draft": 1024, "summary": 1024, "repair": 1024}
 ESCALATE_BELOW = _read("TRIAGE_ESCALATE_BELOW", float, "0.7")
+APPLY_PRECISION = _read("TRIAGE_APPLY_PRECISION", _share, "0.95")
+AUDIT_SHARE = _read("TRIAGE_AUDIT_SHARE", _share, "0.02")
 CLOSE_AFTER_DAYS = _read("TRIAGE_CLOSE_AFTER_DAYS", int, "7")
 
 # Mail: as files in var/mail/ until EMAIL_URL names a server.

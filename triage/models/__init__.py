@@ -1,4 +1,4 @@
-from triage.models.artifact import Artifact
+from triage.models.artifact import Artifact, Reign
 from triage.models.breaker import Breaker
 from triage.models.budget import Budget, BudgetState, Spending
 from triage.models.call import Call, CallStatus
@@ -16,6 +16,7 @@ __all__ = [
     "Cost",
     "Heartbeat",
     "Price",
+    "Reign",
     "Spending",
     "Tokens",
     "User",
