@@ -154,27 +154,6 @@ def _settle(run: FitRun, artifact: Artifact, comparison: gate.Comparison) -> str
     return f"In force. {comparison.reason}"
 
 
-def put_in_force(*, artifact: Artifact, by: User | None, why: str) -> Artifact:
-    """A person's word is enough, also for a fit that was refused or rolled back."""
-    with transaction.atomic():
-        if not artifact.live:
-            artifact.put_in_force(why=why, by=by)
-    return artifact
-
-
-def roll_back(*, by: User | None = None, to: str = "", why: str = "Rolled back.") -> Artifact:
-    """Put the fit before the one in force (or the one of version `to`) back. Raises Conflict when there is none."""
-    with transaction.atomic():
-        now = Artifact.objects.select_for_update(of=("self",)).filter(live=True).first()
-        fits = Artifact.objects.filter(live=False)
-        earlier = fits.filter(version__startswith=to).first() if to else now.before() if now else None
-        if earlier is None:
-            told = f"There is no other fit whose version begins with {to}." if to else "There is no earlier fit."
-            raise Conflict("no_earlier_fit", told)
-        earlier.put_in_force(why=why, by=by, rollback=True)
-    return earlier
-
-
 def _mine(claimed: Claimed) -> FitRun | None:
     runs = FitRun.objects.select_for_update(of=("self",))
     return runs.filter(pk=claimed.pk, claim=claimed.claim, state=FitRun.State.FITTING).first()

@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 import structlog
-from django.db import connection
+from django.db import connection, transaction
 
 from triage.engines.local import LocalEngine
 from triage.engines.weights import Unreadable, from_bytes, version_of
 from triage.learning.payload import starter_fit, starter_hash
-from triage.models import Artifact
+from triage.models import Artifact, User
 
 log = structlog.get_logger(__name__)
 # How late a process may notice that another fit went live.
@@ -59,6 +59,26 @@ def store(payload: bytes, metrics: dict[str, Any], *, why: str = "Fitted from th
     artifact = keep(payload, metrics)
     artifact.put_in_force(why=why)
     return artifact
+
+
+class NoEarlierFit(LookupError):
+    """There is nothing to go back to; the message says so."""
+
+
+def roll_back(*, by: User | None = None, to: str = "", why: str = "Rolled back.") -> Artifact:
+    """Put the fit before the one in force (or the one whose version begins with `to`) back. Raises NoEarlierFit.
+
+    What is taken out comes back by a person's word alone, or by a fit that knows more decisions.
+    """
+    with transaction.atomic():
+        now = Artifact.objects.select_for_update(of=("self",)).filter(live=True).defer("payload").first()
+        fits = Artifact.objects.filter(live=False).defer("payload")
+        earlier = fits.filter(version__startswith=to).first() if to else now.before() if now else None
+        if earlier is None:
+            told = f"There is no other fit whose version begins with {to}." if to else "There is no earlier fit."
+            raise NoEarlierFit(told)
+        earlier.put_in_force(why=why, by=by, rollback=True)
+    return earlier
 
 
 def _live() -> Artifact | None:

@@ -27,6 +27,11 @@ class Artifact(models.Model):
     comparison = models.JSONField(
         default=dict, blank=True, help_text="How it did against the fit in force, on decisions that neither had seen."
     )
+    audit = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="What people said about applied values drawn by lot: {field: {right, seen}}.",
+    )
     stopped = models.JSONField(
         default=dict, blank=True, help_text="Fields that it applies no more: {field: what the audit sample showed}."
     )

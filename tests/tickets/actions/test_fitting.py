@@ -80,7 +80,7 @@ def test_a_refused_fit_is_kept_and_may_be_put_in_force_by_a_named_person(
     run = made()
     assert run.artifact is not None and not run.artifact.live
     assert run.outcome == "Not put in force. It was refused."
-    fitting.put_in_force(artifact=run.artifact, by=lead, why="It reads the new product.")
+    run.artifact.put_in_force(by=lead, why="It reads the new product.")
     reign = Reign.objects.get(artifact=run.artifact)
     assert (reign.by, reign.why, reign.ended_at) == (lead, "It reads the new product.", None)
 

@@ -11,6 +11,7 @@ from tickets.actions.errors import Conflict
 from tickets.actions.learning import decisions
 from tickets.models import FitRun
 from triage.correlation import acting
+from triage.learning.calibrate import lower_bound
 from triage.learning.payload import fit_payload
 from triage.models import Artifact
 
@@ -37,6 +38,7 @@ class Command(BaseCommand):
             raise CommandError(run.error or "Another process has taken this fit over.")
         self._show(run.artifact.metrics)
         self._show_comparison(run.artifact)
+        self._show_audits()
         self.stdout.write(f"{run.artifact.version}, after {run.artifact.metrics['seconds']} s. {run.outcome}")
 
     def _claim(self) -> Claimed:
@@ -59,6 +61,16 @@ class Command(BaseCommand):
                 f"{name:<14}{figures['texts']:>7}{figures['decided']:>9}{figures['accuracy']:>10.3f}"
                 f"{figures['calibration_error']:>13.3f}{applies:>14}"
             )
+
+    def _show_audits(self) -> None:
+        for artifact in Artifact.objects.exclude(audit={}).defer("payload")[:3]:
+            for name, found in artifact.audit.items():
+                bound = lower_bound(found["right"], found["seen"])
+                stopped = ", applied no more" if name in artifact.stopped else ""
+                self.stdout.write(
+                    f"Audited of {artifact.version}: {name} {found['right']} of {found['seen']} right, "
+                    f"at least {bound:.1%}{stopped}."
+                )
 
     def _show_comparison(self, artifact: Artifact) -> None:
         fields = artifact.comparison.get("fields", {})

@@ -4,9 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from tickets.actions import fitting
-from tickets.actions.errors import Conflict
 from triage.correlation import acting
+from triage.learning.live import NoEarlierFit, roll_back
 
 
 class Command(BaseCommand):
@@ -21,7 +20,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, version: str, **options: Any) -> None:
         try:
             with acting("command:rollback_engine"):
-                artifact = fitting.roll_back(to=version, why="Rolled back by command.")
-        except Conflict as problem:
-            raise CommandError(problem.sentence) from problem
+                artifact = roll_back(to=version, why="Rolled back by command.")
+        except NoEarlierFit as problem:
+            raise CommandError(str(problem)) from problem
         self.stdout.write(f"{artifact.version} is in force again.")
