@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 
-from tickets.actions import assignment, review, status, triage
+from tickets.actions import assignment, fitting, review, status, triage
 from tickets.actions.decided import LABELS
 from tickets.actions.errors import Refused
 from tickets.actions.review import DECIDED_BY_PEOPLE
@@ -23,6 +23,7 @@ from tickets.models import (
     SCOPES,
     Agent,
     ApiKey,
+    Audit,
     Category,
     Component,
     Delivery,
@@ -30,6 +31,7 @@ from tickets.models import (
     Draft,
     Event,
     Example,
+    FitRun,
     ImportRun,
     Message,
     Requester,
@@ -324,4 +326,34 @@ class ImportRunAdmin(ReadOnly, Admin):
     list_display = ("path", "source", "stored", "known", "refused", "started_at", "finished_at")
 
 
-admin.site.register([Draft, Example], KeptAdmin)
+@admin.register(FitRun)
+class FitRunAdmin(ReadOnly, Admin):
+    """Adding a run asks for a fit."""
+
+    list_display = ("created_at", "state", "cause", "by", "new", "attempts", "outcome", "error")
+    list_select_related = ("by",)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("tickets.add_fitrun")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return (
+            ("state", "cause", "by", "new", "attempts", "outcome", "error", "created_at", "finished_at") if obj else ()
+        )
+
+    def save_model(self, request: HttpRequest, obj: FitRun, form: Any, change: bool) -> None:
+        run = fitting.ask_for_fit(cause=FitRun.Cause.PERSON, by=person(request))
+        obj.pk = run.pk
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        try:
+            return super().add_view(request, form_url, extra_context)
+        except Refused as refused:
+            self.message_user(request, refused.sentence, messages.ERROR)
+            return redirect("admin:tickets_fitrun_changelist")
+
+    def log_addition(self, request: HttpRequest, obj: FitRun, message: Any) -> Any:
+        return super().log_addition(request, FitRun.objects.get(pk=obj.pk), message)
+
+
+admin.site.register([Audit, Draft, Example], KeptAdmin)

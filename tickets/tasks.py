@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,7 +16,7 @@ from django.conf import settings
 from django.db import close_old_connections, connections
 from django.utils import timezone
 
-from tickets.actions import deliveries, triage
+from tickets.actions import deliveries, fitting, triage
 from tickets.actions.deliveries import Claimed
 from tickets.actions.status import close_settled
 from tickets.models import Delivery, Lane, Ticket, TriageState
@@ -31,7 +34,21 @@ LANES = {"interactive": (Lane.INTERACTIVE, Lane.IMPORTED), "batch": (Lane.IMPORT
 
 def drain(queue: Cluster) -> int:
     """Work until nothing is due or time runs out, then ring again. Returns how many rows were worked on."""
+    if queue == "batch":
+        start_fit()
     return asyncio.run(Drain(queue).run())
+
+
+def start_fit() -> None:
+    """Make the fit that is waited for in a process of its own: it takes longer than a drain may, and much memory.
+
+    It stays in the cluster's group and ends with it; then its lease runs out, and it is taken up again.
+    """
+    claimed = fitting.claim()
+    if claimed is not None:
+        command = [sys.executable, "manage.py", "fit", "--claimed", str(claimed.pk), str(claimed.claim)]
+        process = subprocess.Popen(command, cwd=settings.BASE_DIR, stdin=subprocess.DEVNULL)  # noqa: S603  our own
+        threading.Thread(target=process.wait, name="fit", daemon=True).start()  # leaves no zombie behind
 
 
 class Drain:
@@ -153,8 +170,10 @@ def tend() -> None:
     close_settled()
     ledger.close_abandoned()
     brake.forget()
+    fitting.take_back_expired()
+    fitting.ask_if_due()
     due = Ticket.objects.due_for_triage()
     if _deliveries_due() or due.exists():
         ring("interactive")
-    if due.filter(lane=Lane.IMPORTED).exists():
+    if fitting.is_due() or due.filter(lane=Lane.IMPORTED).exists():
         ring("batch")

@@ -5,8 +5,23 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin, messages
 from django.db import models
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 
-from triage.models import Allowance, Artifact, Breaker, Budget, Call, ModelServer, Pause, Price, Spending, User
+from triage.learning.calibrate import lower_bound
+from triage.learning.live import NoEarlierFit, roll_back
+from triage.models import (
+    Allowance,
+    Artifact,
+    Breaker,
+    Budget,
+    Call,
+    ModelServer,
+    Pause,
+    Price,
+    Reign,
+    Spending,
+    User,
+)
 
 if TYPE_CHECKING:
     _CallAdmin = admin.ModelAdmin[Call]
@@ -18,7 +33,9 @@ if TYPE_CHECKING:
     _PauseAdmin = admin.ModelAdmin[Pause]
     _AllowanceAdmin = admin.ModelAdmin[Allowance]
     _ModelServerAdmin = admin.ModelAdmin[ModelServer]
+    _Inline = admin.TabularInline[Reign, Artifact]
 else:
+    _Inline = admin.TabularInline
     _PauseAdmin = _AllowanceAdmin = _ModelServerAdmin = admin.ModelAdmin
     _ArtifactAdmin = _CallAdmin = _PriceAdmin = _BudgetAdmin = _SpendingAdmin = _BreakerAdmin = admin.ModelAdmin
 
@@ -158,11 +175,20 @@ class ModelServerAdmin(ReadOnly, _ModelServerAdmin):
     list_display = ("endpoint", "model", "structured", "shown", "learned_at")
 
 
+class ReignInline(ReadOnly, _Inline):
+    model = Reign
+    fields = ("began_at", "ended_at", "by", "why", "rollback")
+    readonly_fields = fields
+    verbose_name_plural = "when it was in force"
+    extra = 0
+
+
 @admin.register(Artifact)
 class ArtifactAdmin(ReadOnly, _ArtifactAdmin):
-    list_display = ("version", "kind", "live", "created_at", "decided_texts", "accuracy")
-    fields = ("kind", "version", "live", "created_at", "metrics")
-    actions = ("put_in_force",)
+    list_display = ("version", "live", "created_at", "decided_texts", "accuracy", "verdict")
+    fields = ("kind", "version", "live", "created_at", "measurements", "verdict", "reason", "comparison_table")
+    inlines = (ReignInline,)
+    actions = ("put_in_force", "roll_back")
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Artifact]:
         return super().get_queryset(request).defer("payload")  # a megabyte each
@@ -176,12 +202,58 @@ class ArtifactAdmin(ReadOnly, _ArtifactAdmin):
         figures = artifact.metrics.get("fields", {}).get("category", {})
         return f"{figures['accuracy']:.1%}" if "accuracy" in figures else ""
 
+    @admin.display(description="Against the fit before")
+    def verdict(self, artifact: Artifact) -> str:
+        return artifact.verdict.capitalize()
+
+    @admin.display(description="Why")
+    def reason(self, artifact: Artifact) -> str:
+        return str(artifact.comparison.get("reason", ""))
+
+    @admin.display(description="Out of fold, and by the audit sample")
+    def measurements(self, artifact: Artifact) -> str:
+        return render_to_string("admin/artifact_fields.html", {"fields": fit_fields(artifact)})
+
+    @admin.display(description="On held-out decisions")
+    def comparison_table(self, artifact: Artifact) -> str:
+        return render_to_string("admin/artifact_comparison.html", {"comparison": artifact.comparison})
+
     def has_operate_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("triage.change_artifact")
 
     @admin.action(description="Put in force", permissions=["operate"])
     def put_in_force(self, request: HttpRequest, chosen: models.QuerySet[Artifact]) -> None:
+        person = request.user if isinstance(request.user, User) else None
         if chosen.count() != 1:
             self.message_user(request, "Choose one fit.", messages.ERROR)
             return
-        chosen.get().go_live()
+        chosen.get().put_in_force(why="Put in force by hand.", by=person)
+
+    @admin.action(description="Roll back to the fit before the one in force", permissions=["operate"])
+    def roll_back(self, request: HttpRequest, chosen: models.QuerySet[Artifact]) -> None:
+        person = request.user if isinstance(request.user, User) else None
+        try:
+            artifact = roll_back(by=person, why="Rolled back by hand.")
+        except NoEarlierFit as problem:
+            self.message_user(request, str(problem), messages.ERROR)
+            return
+        self.message_user(request, f"{artifact.version} is in force again.")
+
+
+def fit_fields(artifact: Artifact) -> list[dict[str, Any]]:
+    """A row a field: what the fit measured out of fold, and what people said of its applied values drawn by lot."""
+    rows = []
+    for name, figures in artifact.metrics.get("fields", {}).items():
+        audit = artifact.audit.get(name, {})
+        right, seen = audit.get("right", 0), audit.get("seen", 0)
+        rows.append(
+            {
+                "name": name,
+                **figures,
+                "seen": seen,
+                "right": right,
+                "at_least": lower_bound(right, seen),
+                "stopped": name in artifact.stopped,
+            }
+        )
+    return rows

@@ -263,6 +263,8 @@ TRIAGE_MAX_INPUT = _read("TRIAGE_MAX_INPUT", _by_operation(20_000, 20_000, 40_00
 # Calls that all processes together may begin; None is no cap.
 TRIAGE_CALLS_A_DAY = _read("TRIAGE_CALLS_A_DAY", _cap, "")
 TRIAGE_CALLS_A_MINUTE = _read("TRIAGE_CALLS_A_MINUTE", _cap, "")
+APPLY_PRECISION = _read("TRIAGE_APPLY_PRECISION", _number(float, 0, 1), "0.95")
+AUDIT_SHARE = _read("TRIAGE_AUDIT_SHARE", _number(float, 0, 1), "0.02")
 ESCALATE_BELOW = _read("TRIAGE_ESCALATE_BELOW", _number(float, 0, 1), "0.7")
 CLOSE_AFTER_DAYS = _read("TRIAGE_CLOSE_AFTER_DAYS", _number(int, 0, 36_500), "7")
 

@@ -1,6 +1,22 @@
+"""What people decided becomes examples: to be retrieved at once, to fit on, or to measure fits by."""
+
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from django.utils import timezone
+
+from tickets.context import taxonomy
 from tickets.models import Example, Message, Ticket
+from triage.embedding import TURN, clean, embed
+from triage.learning import fit
+from triage.learning.gate import AT_MOST, Unseen, is_held_out
+from triage.pipeline.types import FieldName, FieldValue, Taxonomy
+
+CLOSED_LISTS = ("category", "team", "component")
 
 
 def remember(ticket: Ticket) -> Example | None:
@@ -12,10 +28,54 @@ def remember(ticket: Ticket) -> Example | None:
     }
     if not labels:
         return None
-    text = "\n\n".join(
-        [ticket.subject, *ticket.messages.filter(kind=Message.Kind.INBOUND).values_list("text", flat=True)]
-    )
-    example, _ = Example.objects.update_or_create(
-        ticket=ticket, defaults={"text": text, "labels": labels, "embedding": ticket.embedding}
-    )
+    texts = ticket.messages.filter(kind=Message.Kind.INBOUND).values_list("text", flat=True)
+    # Parted as a reading parts them, so that a fit learns from what readings see.
+    text = f"\n{TURN}\n".join([ticket.subject, *texts])
+    known = {"text": text, "labels": labels, "embedding": ticket.embedding}
+    # What a fit may have seen already is never held out afterwards.
+    fresh = {**known, "held_out": is_held_out(ticket.number)}
+    example, _ = Example.objects.update_or_create(ticket=ticket, defaults=known, create_defaults=fresh)
     return example
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """What people decided here: to fit on, and, apart, to measure by. `read_at` is when it was looked up."""
+
+    fitting: list[fit.Example]
+    unseen: list[Unseen]
+    read_at: datetime
+
+
+def decisions() -> Decisions:
+    """Every example with labels that can still be given, the newest held-out ones as far as they are measured by."""
+    now = timezone.now()
+    labels, _ = taxonomy()
+    rows = Example.objects.filter(held_out=False).order_by("pk").iterator(chunk_size=500)
+    fitting = [
+        fit.Example(clean(row.text), _vector(row), usable, decided=True)
+        for row in rows
+        if (usable := usable_labels(row.labels, labels))
+    ]
+    newest = Example.objects.filter(held_out=True).order_by("-updated_at")[:AT_MOST]
+    unseen = [Unseen(row.text, _vector(row), usable) for row in newest if (usable := usable_labels(row.labels, labels))]
+    return Decisions(fitting, unseen, now)
+
+
+def usable_labels(labels: Mapping[str, Any], known: Taxonomy) -> dict[str, FieldValue]:
+    """The labels of an example but for those that nobody can give now. They count again when they can."""
+    usable: dict[str, FieldValue] = {}
+    for name, value in labels.items():
+        if value is None and name != "component":
+            continue  # none of the components is a decision; no category is not
+        if name in CLOSED_LISTS and value is not None and value not in (known.values(cast(FieldName, name)) or ()):
+            continue
+        usable[name] = tuple(value) if isinstance(value, list) else value
+    return usable
+
+
+def _vector(row: Example) -> Any:
+    import numpy as np
+
+    vector = embed(clean(row.text)) if row.embedding is None else row.embedding
+    return np.asarray(vector.to_list() if hasattr(vector, "to_list") else vector, dtype=np.float32)

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
+from tickets.actions.auditing import check
 from tickets.actions.decided import normalise
 from tickets.actions.errors import Conflict, Forbidden, Invalid
 from tickets.actions.learning import remember
@@ -132,3 +133,4 @@ def _finish(ticket: Ticket) -> None:
     ticket.confidence = ticket.provenance.get("category", {}).get("confidence", ticket.confidence)
     ticket.save(update_fields=[*DECIDED_BY_PEOPLE, "provenance", "confidence", "due_at", "updated_at"])
     remember(ticket)
+    check(ticket)

@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from tickets.actions.auditing import draw
 from tickets.actions.decided import normalise
 from tickets.actions.deliveries import Claimed
 from tickets.actions.drafts import last_inbound
@@ -103,6 +104,7 @@ def _store(claimed: Claimed, verdict: Verdict, vector: Any, milliseconds: int) -
             ticket.save()
             Example.objects.filter(ticket=ticket).update(embedding=vector)
             _draft(ticket, suggestion)
+            draw(ticket)
             announce(ticket, "read")
 
 

@@ -1,4 +1,5 @@
 from tickets.models.api_key import SCOPES, ApiKey
+from tickets.models.audit import Audit
 from tickets.models.choices import (
     ENDED,
     OPEN,
@@ -16,6 +17,7 @@ from tickets.models.delivery import Delivery, DeliveryAttempt
 from tickets.models.draft import Draft
 from tickets.models.event import Event
 from tickets.models.example import Example
+from tickets.models.fit_run import FitRun
 from tickets.models.import_run import ImportRun
 from tickets.models.message import Message
 from tickets.models.person import Agent, Requester
@@ -38,6 +40,7 @@ __all__ = [
     "TEXT_LIMIT",
     "Agent",
     "ApiKey",
+    "Audit",
     "Category",
     "Component",
     "Delivery",
@@ -46,6 +49,7 @@ __all__ = [
     "Effort",
     "Event",
     "Example",
+    "FitRun",
     "ImportRun",
     "Lane",
     "Message",

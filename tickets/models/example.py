@@ -20,6 +20,8 @@ class Example(models.Model):
 
     ticket = models.OneToOneField(Ticket, models.CASCADE, related_name="example")
     text = models.TextField()
+    # Drawn once, by the ticket's number: no fit is made from it, all are measured by it.
+    held_out = models.BooleanField(default=False, editable=False)
     labels = models.JSONField(help_text="{field: value} of what a person accepted, corrected or set.")
     embedding = HalfVectorField(dimensions=384, null=True)
     updated_at = models.DateTimeField(auto_now=True)

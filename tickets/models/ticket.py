@@ -66,6 +66,10 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
         """The machine failed to read them, whatever their status."""
         return self.filter(triage_state=TriageState.FAILED)
 
+    def awaiting_audit(self) -> Self:
+        """Drawn by lot from those whose fields were applied by themselves, and not checked yet."""
+        return self.filter(audit__checked_at=None, audit__isnull=False)
+
     def undelivered(self) -> Self:
         """With an approved reply that failed or whose fate is not known: only a person can say what becomes of it."""
         stuck = Ticket.objects.filter(deliveries__state__in=("failed", "unknown"))

@@ -26,6 +26,7 @@ NEEDS = {
     "approval": ("Approval", TicketQuerySet.awaiting_approval),
     "answer": ("A first answer, overdue", TicketQuerySet.overdue),
     "reading": ("Reading again", TicketQuerySet.unreadable),
+    "audit": ("A check by lot", TicketQuerySet.awaiting_audit),
     "delivery": ("A look at its delivery", TicketQuerySet.undelivered),
 }
 

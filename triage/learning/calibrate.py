@@ -92,6 +92,11 @@ def lower_bound(right: int, seen: int) -> float:
     return (share + z2 / (2 * seen) - margin) / (1 + z2 / seen)
 
 
+def upper_bound(right: int, seen: int) -> float:
+    """Wilson's upper bound of a share, one-sided 95 %: what it is at most, as far as `seen` texts can tell."""
+    return 1.0 - lower_bound(seen - right, seen)
+
+
 def threshold(confidence: Floats, correct: Floats, precision: float) -> float | None:
     """The lowest confidence from which on the precision's lower bound held; None when it never did.
 

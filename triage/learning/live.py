@@ -6,15 +6,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import structlog
-from django.db import connection
+from django.db import connection, transaction
 
 from triage.engines.local import LocalEngine
 from triage.engines.weights import Unreadable, from_bytes, version_of
 from triage.learning.payload import starter_fit, starter_hash
-from triage.models import Artifact
+from triage.models import Artifact, User
 
 log = structlog.get_logger(__name__)
 # How late a process may notice that another fit went live.
@@ -23,29 +24,61 @@ _LOCK_KEY = 7_461_001  # any number nobody else uses: one process fits, the othe
 
 _lock = threading.Lock()
 _loaded: LocalEngine | None = None
+_stopped: set[str] = set()
 _looked_at = 0.0
 
 
 def load_local() -> LocalEngine:
     """The local engine in force. The very first call at a desk fits it from the starter set, which takes seconds."""
-    global _loaded, _looked_at  # noqa: PLW0603 - one engine a process, replaced whole
+    global _loaded, _stopped, _looked_at  # noqa: PLW0603 - one engine a process, replaced whole
     with _lock:
         if _loaded is not None and time.monotonic() - _looked_at < LOOK_EVERY:
             return _loaded
         artifact = _live()
-        if artifact is None or _loaded is None or artifact.version != _loaded.version:
+        if (
+            artifact is None
+            or _loaded is None
+            or (artifact.version, set(artifact.stopped)) != (_loaded.version, _stopped)
+        ):
             _loaded = _engine(artifact)
+            _stopped = set(artifact.stopped) if artifact else set()
         _looked_at = time.monotonic()
         return _loaded
 
 
-def store(payload: bytes, metrics: dict[str, Any]) -> Artifact:
-    """Keep a fit and put it in force."""
+def keep(payload: bytes, metrics: dict[str, Any]) -> Artifact:
+    """Keep a fit, in force or not; the same bytes are kept once."""
     artifact, _ = Artifact.objects.get_or_create(
         kind=Artifact.Kind.LOCAL, version=version_of(payload), defaults={"payload": payload, "metrics": metrics}
     )
-    artifact.go_live()
     return artifact
+
+
+def store(payload: bytes, metrics: dict[str, Any], *, why: str = "Fitted from the starter set.") -> Artifact:
+    """Keep a fit and put it in force."""
+    artifact = keep(payload, metrics)
+    artifact.put_in_force(why=why)
+    return artifact
+
+
+class NoEarlierFit(LookupError):
+    """There is nothing to go back to; the message says so."""
+
+
+def roll_back(*, by: User | None = None, to: str = "", why: str = "Rolled back.") -> Artifact:
+    """Put the fit before the one in force (or the one whose version begins with `to`) back. Raises NoEarlierFit.
+
+    What is taken out comes back by a person's word alone, or by a fit that knows more decisions.
+    """
+    with transaction.atomic():
+        now = Artifact.objects.select_for_update(of=("self",)).filter(live=True).defer("payload").first()
+        fits = Artifact.objects.filter(live=False).defer("payload")
+        earlier = fits.filter(version__startswith=to).first() if to else now.before() if now else None
+        if earlier is None:
+            told = f"There is no other fit whose version begins with {to}." if to else "There is no earlier fit."
+            raise NoEarlierFit(told)
+        earlier.put_in_force(why=why, by=by, rollback=True)
+    return earlier
 
 
 def _live() -> Artifact | None:
@@ -82,6 +115,10 @@ def _readable(artifact: Artifact | None) -> LocalEngine | None:
         if not about.get("decided_texts"):
             return None
         weights.reference = None  # what people decided still counts; the examples it would name are others now
+    # What the audit sample has shown to apply too much is suggested only, until another fit.
+    weights.heads = tuple(
+        replace(head, apply_from=None) if head.name in artifact.stopped else head for head in weights.heads
+    )
     return LocalEngine(weights, artifact.version)
 
 

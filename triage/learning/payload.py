@@ -5,21 +5,31 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from triage.embedding import clean, embed_all
+from triage.engines.weights import Head
 from triage.learning import starter
-from triage.learning.fit import Example, fit
+from triage.learning.calibrate import threshold
+from triage.learning.fit import APPLY_PRECISION, Example, Fitted, fit
 
 FIELDS = tuple(name for name in starter.LABELLED if name != "tags")
 
 
-def fit_payload(decided: Sequence[Example] = ()) -> tuple[bytes, dict[str, Any]]:
-    """Fit from the starter set and what people decided: the bytes to keep, and what the fit measured."""
+def fit_payload(decided: Sequence[Example] = (), *, precision: float = APPLY_PRECISION) -> tuple[bytes, dict[str, Any]]:
+    """Fit from the starter set and what people decided: the bytes to keep, and what the fit measured.
+
+    What is applied is to be right in `precision` of all cases (0 to 1).
+    """
     began = time.perf_counter()
     known = starter_examples()
-    weights = fit([*known, *decided], FIELDS).weights
+    examples = [*known, *decided]
+    fitted = fit(examples, FIELDS)
+    weights = fitted.weights
+    if precision != APPLY_PRECISION:
+        weights.heads = tuple(_promising(head, fitted, examples, precision) for head in weights.heads)
     weights.reference = _stacked(known)
     weights.about = {"starter": starter_hash(), "starter_texts": len(known), "decided_texts": len(decided)}
     metrics = {
@@ -36,6 +46,7 @@ def fit_payload(decided: Sequence[Example] = ()) -> tuple[bytes, dict[str, Any]]
             for head in weights.heads
         },
         **weights.about,
+        "precision": precision,
         "seconds": round(time.perf_counter() - began, 1),
     }
     return weights.to_bytes(), metrics
@@ -59,6 +70,16 @@ def starter_hash() -> str:
 def starter_fit() -> tuple[bytes, dict[str, Any]]:
     """The fit of the starter set alone, made once a process."""
     return fit_payload()
+
+
+def _promising(head: Head, fitted: Fitted, examples: Sequence[Example], precision: float) -> Head:
+    """The head with the threshold of another precision, by the same decisions."""
+    import numpy as np
+
+    out = fitted.held_out[head.name]
+    ours = np.array([examples[row].decided for row in out.rows], dtype=bool)
+    confidence, right = out.probabilities.max(axis=1), out.probabilities.argmax(axis=1) == out.truth
+    return replace(head, apply_from=threshold(confidence[ours], right[ours].astype(np.float64), precision))
 
 
 def _stacked(examples: Sequence[Example]) -> Any:

@@ -1,4 +1,4 @@
-from triage.models.artifact import Artifact
+from triage.models.artifact import Artifact, Reign
 from triage.models.attempt import Attempt
 from triage.models.breaker import Breaker
 from triage.models.budget import Allowance, Budget, BudgetState, Spending
@@ -23,6 +23,7 @@ __all__ = [
     "ModelServer",
     "Pause",
     "Price",
+    "Reign",
     "Spending",
     "Tokens",
     "User",

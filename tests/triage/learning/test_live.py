@@ -46,7 +46,7 @@ def test_another_fit_that_goes_live_is_taken_up() -> None:
     first = load_local()
     artifact = store(_other_payload(), {})
     assert load_local().version == artifact.version != first.version
-    Artifact.objects.get(version=first.version).go_live()
+    Artifact.objects.get(version=first.version).put_in_force(why="A test.")
     assert load_local().version == first.version
 
 
@@ -72,7 +72,7 @@ def test_a_fit_of_an_older_starter_set_is_made_anew_unless_it_holds_decisions(mo
     monkeypatch.setattr(live, "starter_hash", lambda: "another")
     assert load_local().version == decided.version
     assert load_local().read.__self__._weights.reference is None  # type: ignore[attr-defined]
-    Artifact.objects.get(version=old).go_live()
+    Artifact.objects.get(version=old).put_in_force(why="A test.")
     monkeypatch.setattr(live, "_loaded", None)
     load_local()
     assert Artifact.objects.get(live=True).version == old  # the same texts make the same bytes

@@ -2,23 +2,56 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from tickets.models import Example as Row
-from triage.embedding import clean, embed
-from triage.learning.fit import Example
-from triage.learning.live import store
+from tickets.actions import fitting
+from tickets.actions.deliveries import Claimed
+from tickets.actions.errors import Conflict
+from tickets.actions.learning import decisions
+from tickets.models import FitRun
+from triage.correlation import acting
+from triage.learning.calibrate import lower_bound
 from triage.learning.payload import fit_payload
+from triage.models import Artifact
 
 
 class Command(BaseCommand):
-    help = "Fit the local engine from the starter set and every decision made here, and put it in force."
+    help = (
+        "Fit the local engine from the starter set and every decision made here, measure it against the one in force "
+        "on decisions that neither has seen, and put it in force unless it is worse."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="Measure only; keep what is in force.")
+        parser.add_argument("--dry-run", action="store_true", help="Fit and show; keep nothing, change nothing.")
+        parser.add_argument("--claimed", nargs=2, type=int, metavar=("RUN", "CLAIM"), help="For the worker alone.")
 
-    def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
-        payload, metrics = fit_payload(decided_examples())
+    def handle(self, *args: Any, dry_run: bool, claimed: list[int] | None, **options: Any) -> None:
+        if dry_run:
+            _, metrics = fit_payload(decisions().fitting, precision=settings.APPLY_PRECISION)
+            self._show(metrics)
+            self.stdout.write(f"Fitted in {metrics['seconds']} s; nothing was changed.")
+            return
+        with acting("command:fit"):
+            run = fitting.carry_out(Claimed(*claimed) if claimed else self._claim())
+        if run.state != FitRun.State.DONE or run.artifact is None:
+            raise CommandError(run.error or "Another process has taken this fit over.")
+        self._show(run.artifact.metrics)
+        self._show_comparison(run.artifact)
+        self._show_audits()
+        self.stdout.write(f"{run.artifact.version}, after {run.artifact.metrics['seconds']} s. {run.outcome}")
+
+    def _claim(self) -> Claimed:
+        try:
+            fitting.ask_for_fit(cause=FitRun.Cause.PERSON)
+        except Conflict as taken:
+            raise CommandError(taken.sentence) from taken
+        claimed = fitting.claim()
+        if claimed is None:
+            raise CommandError("The worker was quicker and makes the fit now.")
+        return claimed
+
+    def _show(self, metrics: dict[str, Any]) -> None:
         self.stdout.write(
             f"{'field':<14}{'texts':>7}{'decided':>9}{'accuracy':>10}{'calibration':>13}{'applies from':>14}"
         )
@@ -28,28 +61,25 @@ class Command(BaseCommand):
                 f"{name:<14}{figures['texts']:>7}{figures['decided']:>9}{figures['accuracy']:>10.3f}"
                 f"{figures['calibration_error']:>13.3f}{applies:>14}"
             )
-        if dry_run:
-            self.stdout.write(f"Measured in {metrics['seconds']} s; nothing was changed.")
-            return
-        artifact = store(payload, metrics)
-        self.stdout.write(f"{artifact.version} is in force, after {metrics['seconds']} s.")
 
+    def _show_audits(self) -> None:
+        for artifact in Artifact.objects.exclude(audit={}).defer("payload")[:3]:
+            for name, found in artifact.audit.items():
+                bound = lower_bound(found["right"], found["seen"])
+                stopped = ", applied no more" if name in artifact.stopped else ""
+                self.stdout.write(
+                    f"Audited of {artifact.version}: {name} {found['right']} of {found['seen']} right, "
+                    f"at least {bound:.1%}{stopped}."
+                )
 
-def decided_examples() -> list[Example]:
-    """What people decided here, as the fit wants it."""
-    examples = []
-    for row in Row.objects.all().iterator():
-        vector = embed(row.text) if row.embedding is None else row.embedding
-        labels = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in row.labels.items()
-            if value is not None or name == "component"  # none of the components is a decision; no category is not
-        }
-        examples.append(Example(clean(row.text), _plain(vector), labels, decided=True))
-    return examples
-
-
-def _plain(vector: Any) -> Any:
-    import numpy as np
-
-    return np.asarray(vector.to_list() if hasattr(vector, "to_list") else vector, dtype=np.float32)
+    def _show_comparison(self, artifact: Artifact) -> None:
+        fields = artifact.comparison.get("fields", {})
+        if fields:
+            self.stdout.write(f"On held-out decisions, against {artifact.comparison['live']}:")
+        for name, figures in fields.items():
+            new, old = figures["candidate"], figures["live"]
+            self.stdout.write(
+                f"{name:<14}{figures['texts']:>7} texts  accuracy {new['accuracy']:.3f} ({old['accuracy']:.3f})  "
+                f"calibration {new['calibration_error']:.3f} ({old['calibration_error']:.3f})  "
+                f"applied {new['applied']:.1%} ({old['applied']:.1%})"
+            )

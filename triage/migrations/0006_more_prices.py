@@ -31,5 +31,5 @@ def seed(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("triage", "0003_calls_paused_and_capped")]
+    dependencies = [("triage", "0005_calls_paused_and_capped")]
     operations = [migrations.RunPython(seed, migrations.RunPython.noop)]

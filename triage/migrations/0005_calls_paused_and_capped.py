@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('triage', '0002_prices'),
+        ('triage', '0004_fits'),
     ]
 
     operations = [

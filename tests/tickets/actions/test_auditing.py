@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from tests.tickets.conftest import MakeTicket
+from tickets.actions import auditing, review
+from tickets.models import Audit, Team, Ticket
+from tickets.views.filters import NEEDS
+from triage.learning import live
+from triage.learning.gate import share_of
+from triage.models import Artifact, User
+
+
+@pytest.fixture(autouse=True)
+def everything_is_drawn(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    settings.AUDIT_SHARE = 1.0
+    monkeypatch.setattr(live, "_loaded", None)
+    monkeypatch.setattr(live, "LOOK_EVERY", 0.0)
+    yield
+
+
+def applied(make_ticket: MakeTicket, band: str = "apply") -> Ticket:
+    ticket = make_ticket()
+    ticket.team = Team.objects.get(key="software")
+    ticket.triage_state = "triaged"
+    ticket.provenance = {"team": {"engine": "local", "confidence": 0.97, "band": band, "reason": ""}}
+    ticket.save()
+    auditing.draw(ticket)
+    return ticket
+
+
+def test_what_was_applied_is_drawn_and_leaves_when_a_person_agrees(make_ticket: MakeTicket, agent: User) -> None:
+    ticket = applied(make_ticket)
+    waiting = NEEDS["audit"][1](Ticket.objects.all())
+    assert list(waiting) == [ticket]
+    review.accept(ticket=ticket, fields=["team"], by=agent)
+    assert not waiting.all()
+    audit = Audit.objects.get()
+    assert audit.checked_at is not None and audit.fields == {"team": {"value": "software", "right": True}}
+
+
+def test_a_correction_counts_as_wrong_and_another_field_does_not_count(make_ticket: MakeTicket, agent: User) -> None:
+    ticket = applied(make_ticket)
+    review.correct(ticket=ticket, changes={"priority": "P2"}, by=agent)
+    assert Audit.objects.get().checked_at is None
+    review.correct(ticket=ticket, changes={"team": "network"}, by=agent)
+    assert Audit.objects.get().fields["team"]["right"] is False
+
+
+def test_only_what_was_applied_is_drawn(make_ticket: MakeTicket) -> None:
+    applied(make_ticket, band="suggest")
+    assert not Audit.objects.exists()
+
+
+def test_the_share_is_held_and_the_lot_is_the_same_each_time(make_ticket: MakeTicket, settings: Any) -> None:
+    settings.AUDIT_SHARE = 0.0
+    applied(make_ticket)
+    assert not Audit.objects.exists()
+    settings.AUDIT_SHARE = 0.02
+    drawn = [number for number in range(10_000) if share_of("audit", number) < settings.AUDIT_SHARE]
+    assert 150 < len(drawn) < 250
+
+
+def test_a_ticket_read_again_is_drawn_anew_until_it_was_checked(make_ticket: MakeTicket, agent: User) -> None:
+    ticket = applied(make_ticket)
+    ticket.provenance["team"]["band"] = "suggest"
+    auditing.draw(ticket)
+    assert not Audit.objects.exists()
+    ticket.provenance["team"]["band"] = "apply"
+    auditing.draw(ticket)
+    review.accept(ticket=ticket, fields=["team"], by=agent)
+    auditing.draw(Ticket.objects.get(pk=ticket.pk))
+    assert Audit.objects.get().checked_at is not None
+
+
+def test_the_page_says_what_is_to_be_checked(client: Client, make_ticket: MakeTicket, lead: User) -> None:
+    ticket = applied(make_ticket)
+    client.force_login(lead)
+    assert "accept or correct team." in client.get(ticket.get_absolute_url()).content.decode()
+    assert ticket.get_absolute_url() in client.get("/tickets/?needs=audit").content.decode()
+    review.accept(ticket=ticket, fields=["team"], by=lead)
+    assert "Drawn by lot" not in client.get(ticket.get_absolute_url()).content.decode()
+
+
+def checked(make_ticket: MakeTicket, by: User, *, right: int, wrong: int) -> None:
+    for number in range(right + wrong):
+        ticket = applied(make_ticket)
+        if number < right:
+            review.accept(ticket=ticket, fields=["team"], by=by)
+        else:
+            review.correct(ticket=ticket, changes={"team": "network"}, by=by)
+
+
+def test_a_field_that_breaks_its_promise_is_applied_no_more_until_the_next_fit(
+    make_ticket: MakeTicket, agent: User
+) -> None:
+    engine = live.load_local()
+    head = next(head for head in engine.heads if head.name == "team")
+    checked(make_ticket, agent, right=15, wrong=4)
+    assert Artifact.objects.get(live=True).stopped == {}  # nineteen are too few to tell
+    checked(make_ticket, agent, right=1, wrong=0)
+    stopped = Artifact.objects.get(live=True).stopped
+    assert (stopped["team"]["right"], stopped["team"]["seen"]) == (16, 20)
+    assert live.load_local().version == engine.version
+    assert next(one for one in live.load_local().heads if one.name == "team").apply_from is None
+    assert head.name not in Artifact(version="next").stopped
+
+
+def test_a_field_within_its_promise_goes_on(make_ticket: MakeTicket, agent: User) -> None:
+    live.load_local()
+    checked(make_ticket, agent, right=18, wrong=2)
+    assert Artifact.objects.get(live=True).stopped == {}
+    found = auditing.audited(Artifact.objects.get(live=True).version)["team"]
+    assert (found.right, found.seen) == (18, 20)
+    assert found.at_least < 0.9 < 0.95 < found.at_most
