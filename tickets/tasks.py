@@ -28,6 +28,7 @@ from triage.queue import Cluster, beat, ring, stopping
 log = structlog.get_logger(__name__)
 BUDGET = 40.0  # seconds a drain claims new work; well under the cluster's timeout
 WITHOUT_MODEL = 4  # tickets in flight when reading is work for the processor, not waiting for the network
+PREPARED = 6  # tickets read from the database and embedded at a time
 GATHER = 0.05  # seconds
 LANES = {"interactive": (Lane.INTERACTIVE, Lane.IMPORTED), "batch": (Lane.IMPORTED,)}
 
@@ -60,6 +61,7 @@ class Drain:
         # Twice the calls in flight: while half of the tickets wait for the model, the others are embedded and stored.
         self.width = 2 * settings.TRIAGE_CONCURRENCY if calls.configured() else WITHOUT_MODEL
         self.threads = Threads()
+        self.gate = asyncio.Semaphore(PREPARED)
         self.sending: dict[asyncio.Task[None], Claimed] = {}
         self.reading: dict[asyncio.Task[None], Claimed] = {}
         self.worked = 0
@@ -100,7 +102,7 @@ class Drain:
         free = self.width - len(self.reading)
         if free > 0:
             for claimed in await sync_to_async(triage.claim)(free, self.lanes):
-                work = partial(triage.triage_ticket, claimed, processor)
+                work = partial(triage.triage_ticket, claimed, processor, self.gate)
                 self.reading[asyncio.create_task(self.threads.run(work))] = claimed
 
     def _put_down(self) -> None:

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -53,18 +54,25 @@ def claim(limit: int, lanes: Sequence[int]) -> list[Claimed]:
         return [Claimed(*row) for row in mine.order_by("lane", "number").values_list("number", "claim")]
 
 
-async def triage_ticket(claimed: Claimed, executor: Executor | None = None) -> None:
-    """Read one claimed ticket and store what the machine thinks. Whatever goes wrong is kept with the ticket."""
-    began = time.monotonic()
+async def triage_ticket(
+    claimed: Claimed, executor: Executor | None = None, gate: asyncio.Semaphore | None = None
+) -> None:
+    """Read one claimed ticket and store what the machine thinks. Whatever goes wrong is kept with the ticket.
+
+    Where many are begun at once, `gate` lets them be prepared one after the other: the first can then be with the model
+    while the last is not embedded yet.
+    """
     loop = asyncio.get_running_loop()
     try:
-        loaded = await sync_to_async(_load)(claimed)
-        if loaded is None:
-            return
-        ticket, inquiry = loaded
-        vector = await loop.run_in_executor(executor, lambda: embed(clean(inquiry.text)))
-        with tracing(ticket.correlation_id):
+        async with gate or nullcontext():
+            began = time.monotonic()
+            loaded = await sync_to_async(_load)(claimed)
+            if loaded is None:
+                return
+            ticket, inquiry = loaded
+            vector = await loop.run_in_executor(executor, lambda: embed(clean(inquiry.text)))
             context = await sync_to_async(gather)(inquiry, vector, ticket=ticket)
+        with tracing(ticket.correlation_id):
             verdict = await read(inquiry, context)
         await sync_to_async(_store)(claimed, verdict, vector, int((time.monotonic() - began) * 1000))
     except Exception as error:
