@@ -45,8 +45,9 @@ def configured() -> bool:
     return PROVIDERS[PROVIDER]().configured()
 
 
-async def ask(question: Question) -> AskedModel:
-    """Ask the model. Raises NoAnswer, with a reason fit for "No model answered: …", when none can or will.
+async def ask(question: Question, *, model: str = "") -> AskedModel:
+    """Ask the model of the settings, or `model`. Raises NoAnswer, with a reason fit for "No model answered: …", when
+    none can or will.
 
     An answer that was cut off, or is no JSON where a schema was given, is returned all the same: the caller knows
     whether to repair it. `stop_reason` tells the first, the ledger both.
@@ -55,7 +56,8 @@ async def ask(question: Question) -> AskedModel:
     if not provider.configured():
         raise NoAnswer("no language model is configured")
     (system, user), restore, counts = mask.mask_all([question.system, question.user], question.names)
-    request = Request(settings.TRIAGE_MODEL, _sendable(system), _sendable(user), question.max_tokens, question.schema)
+    name = model or settings.TRIAGE_MODEL
+    request = Request(name, _sendable(system), _sendable(user), question.max_tokens, question.schema)
     await provider.prepare()
     begun = await _in_database(_begin, question, provider.endpoint, request.model, counts)
     outcome = await _attempt(begun, provider, request)
@@ -267,7 +269,7 @@ def _complete(begun: Begun, endpoint: str, outcome: Outcome) -> Decimal | None:
     return cost
 
 
-def _reckoned(call: Call, reply: Reply) -> dict[str, Any]:
+def _reckoned(call: Call, reply: Reply, *, batch: bool = False) -> dict[str, Any]:
     usage = reply.usage
     values: dict[str, Any] = {
         "input_tokens": usage.input,
@@ -278,7 +280,7 @@ def _reckoned(call: Call, reply: Reply) -> dict[str, Any]:
     }
     price = _price(reply.model or call.model_asked, timezone.localdate(call.created_at), int(time.monotonic() // 60))
     tokens = Tokens(usage.input, usage.cache_read, usage.cache_write_5m, usage.cache_write_1h, usage.output)
-    cost = price.cost(tokens, us_only=usage.us_only) if price else None
+    cost = price.cost(tokens, batch=batch, us_only=usage.us_only) if price else None
     if cost is not None:
         values |= {
             "input_cost": cost.input,

@@ -5,6 +5,7 @@ from tickets.models.choices import (
     Effort,
     Lane,
     Priority,
+    ReadWith,
     Sentiment,
     Severity,
     Status,
@@ -19,6 +20,7 @@ from tickets.models.example import Example
 from tickets.models.import_run import ImportRun
 from tickets.models.message import Message
 from tickets.models.person import Agent, Requester
+from tickets.models.replay import COMPARED, Comparison, Replay, ReplayTicket
 from tickets.models.review import Review
 from tickets.models.sla import SlaPolicy
 from tickets.models.source import Source
@@ -28,6 +30,7 @@ from tickets.models.team import Team
 from tickets.models.ticket import PORTAL_SALT, SUBJECT_LIMIT, SUBMISSION, TEXT_LIMIT, Ticket, excerpt_of
 
 __all__ = [
+    "COMPARED",
     "ENDED",
     "OPEN",
     "PORTAL_SALT",
@@ -38,6 +41,7 @@ __all__ = [
     "Agent",
     "ApiKey",
     "Category",
+    "Comparison",
     "Component",
     "Delivery",
     "DeliveryAttempt",
@@ -49,6 +53,9 @@ __all__ = [
     "Lane",
     "Message",
     "Priority",
+    "ReadWith",
+    "Replay",
+    "ReplayTicket",
     "Requester",
     "Review",
     "Sentiment",

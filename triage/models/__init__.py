@@ -1,4 +1,5 @@
 from triage.models.artifact import Artifact
+from triage.models.batch import BatchRequest, MessageBatch
 from triage.models.breaker import Breaker
 from triage.models.budget import Budget, BudgetState, Spending
 from triage.models.call import Call, CallStatus
@@ -8,6 +9,7 @@ from triage.models.user import User
 
 __all__ = [
     "Artifact",
+    "BatchRequest",
     "Breaker",
     "Budget",
     "BudgetState",
@@ -15,6 +17,7 @@ __all__ = [
     "CallStatus",
     "Cost",
     "Heartbeat",
+    "MessageBatch",
     "Price",
     "Spending",
     "Tokens",
