@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
@@ -72,6 +73,6 @@ def _costs(replay: Replay, rows: Sequence[ReplayTicket]) -> dict[str, tuple[int,
     """{ticket: (calls, cost)}; the cost is None where that of a call is not known."""
     numbers = [str(row.ticket_id) for row in rows]
     calls = Call.objects.filter(subject_kind="ticket", subject_id__in=numbers, created_at__gte=replay.created_at)
-    figures = {"n": Count("pk"), "sum": Sum("cost"), "unknown": Count("pk", filter=Q(cost=None))}
-    summed = calls.order_by().values("subject_id").annotate(**figures)
+    figures: dict[str, Any] = {"n": Count("pk"), "sum": Sum("cost"), "unknown": Count("pk", filter=Q(cost=None))}
+    summed: Any = calls.order_by().values("subject_id").annotate(**figures)
     return {each["subject_id"]: (each["n"], None if each["unknown"] else each["sum"]) for each in summed}

@@ -49,9 +49,9 @@ def start(
     """
     _require(by)
     _check(kind, reader, options)
+    if (begun := running(kind=kind, chosen=chosen, reader=reader, **options)) is not None:
+        return begun
     digest = _digest(kind, chosen, reader, options)
-    if (running := Replay.objects.filter(digest=digest, state=State.RUNNING).first()) is not None:
-        return running
     try:
         with transaction.atomic():
             replay = Replay.objects.create(
@@ -65,6 +65,11 @@ def start(
         raise Conflict("running", "A shadow runs already. Stop it before another one is begun.") from clash
     log.info("replay_started", replay=replay.pk, kind=kind, rows=replay.rows.count())
     return replay
+
+
+def running(*, kind: Replay.Kind, chosen: str, reader: Reader, **options: Any) -> Replay | None:
+    """The one that was asked for in these very words and is not through yet."""
+    return Replay.objects.filter(digest=_digest(kind, chosen, reader, options), state=State.RUNNING).first()
 
 
 def asdict_of(reader: Reader) -> dict[str, Any]:

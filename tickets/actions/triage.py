@@ -247,3 +247,16 @@ def submit_again(*, tickets: QuerySet[Ticket], lane: Lane = Lane.INTERACTIVE, re
         for ticket in Ticket.objects.filter(pk__in=numbers[:50]).only("number", "team_id"):
             announce(ticket, "changed")
     return len(numbers)
+
+
+def skip(*, tickets: QuerySet[Ticket]) -> int:
+    """Leave unread what waits of these. They can be run again, one by one or by `reprocess --failed`."""
+    waiting = tickets.filter(triage_state=TriageState.SUBMITTED)
+    with transaction.atomic():
+        numbers = list(waiting.select_for_update(of=("self",)).order_by("number").values_list("number", flat=True))
+        Ticket.objects.filter(pk__in=numbers).update(
+            triage_state=TriageState.FAILED, error="Left unread by a command.", updated_at=timezone.now()
+        )
+        for ticket in Ticket.objects.filter(pk__in=numbers[:50]).only("number", "team_id"):
+            announce(ticket, "failed")
+    return len(numbers)
