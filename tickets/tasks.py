@@ -16,13 +16,13 @@ from django.conf import settings
 from django.db import close_old_connections, connections
 from django.utils import timezone
 
-from tickets.actions import deliveries, fitting, triage
+from tickets.actions import comparing, deliveries, fitting, replay, triage
 from tickets.actions.deliveries import Claimed
 from tickets.actions.status import close_settled
-from tickets.models import Delivery, Lane, Ticket, TriageState
+from tickets.models import Delivery, Lane, ReplayTicket, Ticket, TriageState
 from tickets.models.work import LEASE, RENEW_EVERY
 from tickets.threads import Threads
-from triage import brake, calls, ledger
+from triage import batches, brake, calls, ledger
 from triage.queue import Cluster, beat, ring, stopping
 
 log = structlog.get_logger(__name__)
@@ -64,6 +64,8 @@ class Drain:
         self.gate = asyncio.Semaphore(PREPARED)
         self.sending: dict[asyncio.Task[None], Claimed] = {}
         self.reading: dict[asyncio.Task[None], Claimed] = {}
+        self.comparing: dict[asyncio.Task[None], Claimed] = {}
+        self.batching: dict[asyncio.Task[None], Claimed] = {}
         self.worked = 0
 
     async def run(self) -> int:
@@ -79,7 +81,7 @@ class Drain:
                     elif await sync_to_async(self._is_due)():
                         await sync_to_async(ring)(self.queue)
                         until = -1.0
-                    in_flight = {*self.sending, *self.reading}
+                    in_flight = {*self.sending, *self.reading, *self.comparing, *self.batching}
                     if not in_flight:
                         break
                     await asyncio.wait(in_flight, return_when=asyncio.FIRST_COMPLETED, timeout=1)
@@ -104,9 +106,21 @@ class Drain:
             for claimed in await sync_to_async(triage.claim)(free, self.lanes):
                 work = partial(triage.triage_ticket, claimed, processor, self.gate)
                 self.reading[asyncio.create_task(self.threads.run(work))] = claimed
+        if self.queue == "batch":
+            await self._take_up_replays(processor)
+
+    async def _take_up_replays(self, processor: ThreadPoolExecutor) -> None:
+        """In what imported tickets leave free, and never more than half of it, so that the next of them has room."""
+        free = min(self.width - len(self.reading), self.width // 2) - len(self.comparing)
+        if free > 0:
+            for claimed in await sync_to_async(comparing.claim)(free):
+                self.comparing[asyncio.create_task(comparing.work(claimed, processor))] = claimed
+        if not self.batching:
+            for pk, claim in await sync_to_async(batches.claim)(1):
+                self.batching[asyncio.create_task(batches.work(pk, claim))] = Claimed(pk, claim)
 
     def _put_down(self) -> None:
-        for window in (self.sending, self.reading):
+        for window in (self.sending, self.reading, self.comparing, self.batching):
             for task in [task for task in window if task.done()]:
                 del window[task]
                 self.worked += 1
@@ -129,8 +143,14 @@ class Drain:
         for claimed in list(self.reading.values()):
             mine = Ticket.objects.filter(pk=claimed.pk, claim=claimed.claim, triage_state=TriageState.PROCESSING)
             mine.update(lease_until=lease)
+        for claimed in list(self.comparing.values()):
+            comparing.renew(claimed)
+        for claimed in list(self.batching.values()):
+            batches.renew(claimed.pk, claimed.claim)
 
     def _is_due(self) -> bool:
+        if self.queue == "batch" and (ReplayTicket.objects.due(timezone.now()).exists() or batches.is_due()):
+            return True
         return _deliveries_due() or Ticket.objects.due_for_triage().filter(lane__in=self.lanes).exists()
 
 
@@ -169,6 +189,8 @@ def tend() -> None:
     """Every few seconds: take back what expired, close what is settled, forget what is old, ring for what is due."""
     triage.take_back_expired()
     deliveries.give_up_expired()
+    comparing.take_back_expired()
+    replay.advance_all()
     close_settled()
     ledger.close_abandoned()
     brake.forget()

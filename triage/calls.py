@@ -63,7 +63,7 @@ async def ask(question: Question, *, model: str = "") -> AskedModel:
     if not provider.configured():
         raise NoAnswer("no language model is configured")
     masked, restore, counts = mask.mask_all([question.system, question.user], question.names)
-    system, user = map(_sendable, masked)
+    system, user = map(sendable, masked)
     user = _cut(user, settings.TRIAGE_MAX_INPUT.get(question.operation))
     most = settings.TRIAGE_MAX_TOKENS.get(question.operation, question.max_tokens)
     await provider.prepare()
@@ -198,7 +198,7 @@ def _cut(text: str, most: int | None) -> str:
 _LEFT_OUT = "\n[…]\n"
 
 
-def _sendable(text: str) -> str:
+def sendable(text: str) -> str:
     """Without half characters, which JSON over HTTP has no bytes for."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
@@ -216,7 +216,7 @@ async def _attempt(begun: Begun, provider: Provider, request: Request) -> Outcom
             except TimeoutError:
                 seconds = f"{settings.TRIAGE_MODEL_TIMEOUT:g} seconds"
                 raise TimedOut(f"{provider.endpoint} did not answer within {seconds}") from None
-            return _judged(reply, request, time.monotonic() - start, retries)
+            return judged(reply, request, time.monotonic() - start, retries)
         except ProviderError as error:
             wait = _wait(error, retries)
             if wait is None or waited + wait > PATIENCE:
@@ -244,7 +244,7 @@ def _wait(error: ProviderError, retries: int) -> float | None:
     return max(error.retry_after or 0.0, random.uniform(pace / 2, pace))
 
 
-def _judged(reply: Reply, request: Request, latency: float, retries: int) -> Outcome:
+def judged(reply: Reply, request: Request, latency: float, retries: int) -> Outcome:
     status, code, sentence = CallStatus.OK, "", ""
     if reply.stop_reason == "refusal":
         status, code, sentence = CallStatus.REFUSED, "refused", "the model declined to answer"

@@ -23,14 +23,16 @@ from tickets.actions.decided import normalise
 from tickets.actions.deliveries import Claimed
 from tickets.actions.drafts import last_inbound
 from tickets.actions.errors import Invalid
+from tickets.actions.shadow import follow
 from tickets.context import gather, inquiry_of
 from tickets.live import announce
-from tickets.models import Draft, Example, Lane, SlaPolicy, Status, Suggestion, Team, Ticket, TriageState
+from tickets.models import Draft, Example, Lane, ReadWith, SlaPolicy, Status, Suggestion, Team, Ticket, TriageState
 from tickets.models.work import LEASE
+from tickets.reader import with_answer
 from triage.correlation import acting, tracing
 from triage.embedding import clean, embed
 from triage.pipeline import read
-from triage.pipeline.types import MANUAL_REVIEW, Inquiry, Turn, Verdict
+from triage.pipeline.types import MANUAL_REVIEW, Context, Inquiry, Turn, Verdict
 from triage.queue import ring
 
 log = structlog.get_logger(__name__)
@@ -71,7 +73,7 @@ async def triage_ticket(
                 return
             ticket, inquiry = loaded
             vector = await loop.run_in_executor(executor, lambda: embed(clean(inquiry.text)))
-            context = await sync_to_async(gather)(inquiry, vector, ticket=ticket)
+            context = await sync_to_async(_context)(inquiry, vector, ticket)
         with tracing(ticket.correlation_id):
             verdict = await read(inquiry, context)
         await sync_to_async(_store)(claimed, verdict, vector, int((time.monotonic() - began) * 1000))
@@ -94,6 +96,13 @@ def _load(claimed: Claimed) -> tuple[Ticket, Inquiry] | None:
     return (ticket, inquiry_of(ticket, list(ticket.messages.all()))) if ticket else None
 
 
+def _context(inquiry: Inquiry, vector: Any, ticket: Ticket) -> Context:
+    """What this reading leans on, by the engines that the ticket is to be read with."""
+    if ticket.read_with == ReadWith.ANSWER:
+        return with_answer(gather(inquiry, vector, ticket=ticket), ticket)
+    return gather(inquiry, vector, ticket=ticket, engine=ticket.read_with)
+
+
 def _store(claimed: Claimed, verdict: Verdict, vector: Any, milliseconds: int) -> None:
     """Keep the verdict as a Suggestion and let it fill what no person has set, if the claim still holds."""
     with transaction.atomic():
@@ -108,11 +117,12 @@ def _store(claimed: Claimed, verdict: Verdict, vector: Any, milliseconds: int) -
             _apply(ticket, verdict)
             ticket.embedding = vector
             ticket.triage_state, ticket.triaged_at, ticket.lease_until = TriageState.TRIAGED, timezone.now(), None
-            ticket.attempts, ticket.error = 0, ""
+            ticket.attempts, ticket.error, ticket.read_with = 0, "", ReadWith.CASCADE
             ticket.save()
             Example.objects.filter(ticket=ticket).update(embedding=vector)
             _draft(ticket, suggestion)
             draw(ticket)
+            follow(ticket)
             announce(ticket, "read")
 
 
@@ -226,13 +236,14 @@ def take_back_expired() -> int:
     return len(lost)
 
 
-def submit_again(*, tickets: QuerySet[Ticket], lane: Lane = Lane.INTERACTIVE) -> int:
+def submit_again(*, tickets: QuerySet[Ticket], lane: Lane = Lane.INTERACTIVE, read_with: str = ReadWith.CASCADE) -> int:
     """Let the machine read these tickets once more. What a person set stays. Returns how many will be read."""
     with transaction.atomic():
         idle = tickets.filter(triage_state__in=(TriageState.TRIAGED, TriageState.FAILED))
         numbers = list(idle.select_for_update(of=("self",)).order_by("number").values_list("number", flat=True))
         Ticket.objects.filter(pk__in=numbers).update(
             triage_state=TriageState.SUBMITTED,
+            read_with=read_with,
             attempts=0,
             error="",
             not_before=timezone.now(),
@@ -245,4 +256,17 @@ def submit_again(*, tickets: QuerySet[Ticket], lane: Lane = Lane.INTERACTIVE) ->
             ring("batch")
         for ticket in Ticket.objects.filter(pk__in=numbers[:50]).only("number", "team_id"):
             announce(ticket, "changed")
+    return len(numbers)
+
+
+def skip(*, tickets: QuerySet[Ticket]) -> int:
+    """Leave unread what waits of these. They can be run again, one by one or by `reprocess --failed`."""
+    waiting = tickets.filter(triage_state=TriageState.SUBMITTED)
+    with transaction.atomic():
+        numbers = list(waiting.select_for_update(of=("self",)).order_by("number").values_list("number", flat=True))
+        Ticket.objects.filter(pk__in=numbers).update(
+            triage_state=TriageState.FAILED, error="Left unread by a command.", updated_at=timezone.now()
+        )
+        for ticket in Ticket.objects.filter(pk__in=numbers[:50]).only("number", "team_id"):
+            announce(ticket, "failed")
     return len(numbers)

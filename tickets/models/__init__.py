@@ -6,6 +6,7 @@ from tickets.models.choices import (
     Effort,
     Lane,
     Priority,
+    ReadWith,
     Sentiment,
     Severity,
     Status,
@@ -22,6 +23,7 @@ from tickets.models.import_run import ImportRun
 from tickets.models.message import Message
 from tickets.models.person import Agent, Requester
 from tickets.models.place import Place
+from tickets.models.replay import COMPARED, Comparison, Replay, ReplayTicket
 from tickets.models.review import Review
 from tickets.models.sla import SlaPolicy
 from tickets.models.source import Source
@@ -31,6 +33,7 @@ from tickets.models.team import Team
 from tickets.models.ticket import PORTAL_SALT, SUBJECT_LIMIT, SUBMISSION, TEXT_LIMIT, Ticket, excerpt_of
 
 __all__ = [
+    "COMPARED",
     "ENDED",
     "OPEN",
     "PORTAL_SALT",
@@ -42,6 +45,7 @@ __all__ = [
     "ApiKey",
     "Audit",
     "Category",
+    "Comparison",
     "Component",
     "Delivery",
     "DeliveryAttempt",
@@ -55,6 +59,9 @@ __all__ = [
     "Message",
     "Place",
     "Priority",
+    "ReadWith",
+    "Replay",
+    "ReplayTicket",
     "Requester",
     "Review",
     "Sentiment",

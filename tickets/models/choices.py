@@ -32,6 +32,16 @@ class Lane(models.IntegerChoices):
     IMPORTED = 1
 
 
+class ReadWith(models.TextChoices):
+    """Which engines read a ticket the next time. `answer`: the model's answer is here already, from a batch."""
+
+    CASCADE = "cascade", "All engines in turn"
+    LOCAL = "local", "Local engine"
+    MODEL = "model", "Language model"
+    RULES = "rules", "Rules"
+    ANSWER = "answer", "Answer of a batch"
+
+
 class Priority(models.TextChoices):
     P1 = "P1", "Urgent"
     P2 = "P2", "High"

@@ -21,6 +21,7 @@ from tickets.models.choices import (
     Effort,
     Lane,
     Priority,
+    ReadWith,
     Sentiment,
     Severity,
     Status,
@@ -136,6 +137,8 @@ class Ticket(Work):
     submitted_tier = models.PositiveSmallIntegerField(choices=Tier, null=True, blank=True, editable=False)
     raw = models.JSONField(null=True, blank=True, editable=False)
     lane = models.PositiveSmallIntegerField(choices=Lane, default=Lane.INTERACTIVE, editable=False)
+    # For the next reading alone: afterwards the ticket is read as every other again.
+    read_with = models.CharField(max_length=8, choices=ReadWith, default=ReadWith.CASCADE, editable=False)
     correlation_id = models.CharField(max_length=64, blank=True, editable=False)
 
     status = models.CharField(max_length=10, choices=Status, default=Status.NEW)
@@ -266,6 +269,7 @@ class Ticket(Work):
         if lane is not None:
             self.lane = lane
         self.triage_state = TriageState.SUBMITTED
+        self.read_with = ReadWith.CASCADE
         self.attempts = 0
         self.error = ""
         self.lease_until = None
@@ -278,7 +282,7 @@ class Ticket(Work):
 
 
 ESCALATION = ("escalated", "escalation_reason", "provenance")
-SUBMISSION = ("triage_state", "attempts", "error", "lease_until", "not_before", "lane", "updated_at")
+SUBMISSION = ("triage_state", "read_with", "attempts", "error", "lease_until", "not_before", "lane", "updated_at")
 
 
 def excerpt_of(text: str) -> str:

@@ -51,7 +51,7 @@ class Answer:
 
 async def classify(inquiry: Inquiry, context: Context, ask: Ask) -> Answer:
     """Read all fields with one call. An answer that breaks the schema is asked for once more; then raises NoAnswer."""
-    prompt = prompts.load("classify")
+    prompt = context.prompt or prompts.load("classify")
     kind = answer_type(context.taxonomy)
     schema = json_schema(kind)
     question = Question(

@@ -1,5 +1,6 @@
 from triage.models.artifact import Artifact, Reign
 from triage.models.attempt import Attempt
+from triage.models.batch import BatchRequest, MessageBatch
 from triage.models.breaker import Breaker
 from triage.models.budget import Allowance, Budget, BudgetState, Spending
 from triage.models.call import Call, CallStatus
@@ -13,6 +14,7 @@ __all__ = [
     "Allowance",
     "Artifact",
     "Attempt",
+    "BatchRequest",
     "Breaker",
     "Budget",
     "BudgetState",
@@ -20,6 +22,7 @@ __all__ = [
     "CallStatus",
     "Cost",
     "Heartbeat",
+    "MessageBatch",
     "ModelServer",
     "Pause",
     "Price",

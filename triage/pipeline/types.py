@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from triage.prompts import Prompt
+
     Vector = NDArray[np.float32]
 
 FieldName = Literal[
@@ -207,7 +209,8 @@ class Context:
     """What a reading may lean on; gathered by the caller, so that the pipeline needs no database.
 
     `local` is a loaded local engine or None; `ask` is `triage.calls.ask` or None when no model is configured;
-    `vector` is the embedding of the cleaned text, 384 float32, unit length.
+    `vector` is the embedding of the cleaned text, 384 float32, unit length; `prompt` stands in for the one that ships,
+    where another is tried.
     """
 
     taxonomy: Taxonomy
@@ -221,6 +224,7 @@ class Context:
     escalate_below: float = 0.7
     want_draft: bool = True
     engine: Literal["cascade", "local", "model", "rules"] = "cascade"
+    prompt: Prompt | None = None
 
 
 @dataclass(frozen=True, slots=True)

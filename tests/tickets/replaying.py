@@ -1,0 +1,51 @@
+"""What tests of replays share: a worker of the batch cluster, and a model server on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+
+from django.utils import timezone
+from pytest_django import Settings
+
+from tickets import tasks
+from tickets.actions import replay
+from triage import ledger
+from triage.models import MessageBatch, Price
+from triage.providers.fake_batches import FakeBatchesAPI
+
+
+def drain() -> None:
+    """The batch cluster works until nothing is due, and the tender looks in before and after."""
+    replay.advance_all()
+    asyncio.run(tasks.Drain("batch").run())
+    replay.advance_all()
+
+
+def make_batches_due() -> None:
+    MessageBatch.objects.update(not_before=timezone.now(), lease_until=None)
+
+
+@contextmanager
+def model_server(settings: Settings) -> Iterator[FakeBatchesAPI]:
+    """A Messages API with batches that the desk is set to ask, and the price of its model."""
+    ledger._price.cache_clear()
+    Price.objects.get_or_create(
+        model="claude-haiku-5-5",
+        valid_from=date(2026, 1, 1),
+        defaults={
+            "input": "0.10",
+            "cache_read": "0.01",
+            "cache_write_5m": "0.125",
+            "cache_write_1h": "0.20",
+            "output": "0.50",
+        },
+    )
+    with FakeBatchesAPI(retry_after=0.05) as fake:
+        settings.ANTHROPIC_BASE_URL = fake.base_url
+        settings.ANTHROPIC_API_KEY = "test-key"
+        settings.TRIAGE_MODEL = "claude-haiku-5-5"
+        settings.TRIAGE_MODEL_TIMEOUT = 5.0
+        yield fake
