@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path
 
 from tickets.consumers import DeskConsumer
-from tickets.views import queue, reply, review, sign_in, steps, ticket, welcome
+from tickets.views import queue, replays, reply, review, sign_in, steps, ticket, welcome
 
 app_name = "tickets"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -12,6 +12,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sign-out/", sign_in.sign_out, name="sign-out"),
     path("welcome/", welcome.page, name="welcome"),
     path("welcome/dismissal/", welcome.dismissal, name="dismissal"),
+    path("replays/", replays.page, name="replays"),
+    path("replays/new/", replays.new, name="new-replay"),
+    path("replays/<int:pk>/", replays.one, name="replay"),
+    path("replays/<int:pk>/cancellation/", replays.cancellation, name="replay-cancellation"),
+    path("replays/<int:pk>/switch/", replays.switch, name="replay-switch"),
     path("tickets/", queue.page, name="queue"),
     path("tickets/changes/", queue.changes, name="changes"),
     path("tickets/<int:number>/", ticket.page, name="detail"),

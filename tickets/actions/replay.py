@@ -75,7 +75,8 @@ def running(*, kind: Replay.Kind, chosen: str, reader: Reader, **options: Any) -
 def asdict_of(reader: Reader) -> dict[str, Any]:
     """The reader as fields of a Replay."""
     fields = asdict(reader)
-    return {**fields, "fit_id": fields.pop("fit")}
+    fields["fit_id"] = fields.pop("fit")
+    return fields
 
 
 def _require(by: User | None) -> None:

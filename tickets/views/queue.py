@@ -67,6 +67,7 @@ def queue_context(user: User, filters: Filters) -> dict[str, Any]:
         "rows": page_rows[:PAGE],
         "older": filters.address(before=older) if older else "",
         "newest_address": filters.address(),
+        "again_address": filters.address(kind="store"),
         "without_filters": filters.address(**dict.fromkeys(FIELDS)),
         "now": int(timezone.now().timestamp() * 1000),
         "first_ever": not page_rows and not filters.narrowed and not visible.exists(),
