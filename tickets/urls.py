@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path
 
 from tickets.consumers import DeskConsumer
-from tickets.views import pause, queue, reply, review, sign_in, steps, ticket, welcome
+from tickets.views import pause, queue, replays, reply, review, sign_in, steps, ticket, welcome
 
 app_name = "tickets"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -13,6 +13,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("welcome/", welcome.page, name="welcome"),
     path("welcome/dismissal/", welcome.dismissal, name="dismissal"),
     path("pause/end/", pause.end, name="pause-end"),
+    path("replays/", replays.page, name="replays"),
+    path("replays/new/", replays.new, name="new-replay"),
+    path("replays/<int:pk>/", replays.one, name="replay"),
+    path("replays/<int:pk>/cancellation/", replays.cancellation, name="replay-cancellation"),
+    path("replays/<int:pk>/switch/", replays.switch, name="replay-switch"),
     path("tickets/", queue.page, name="queue"),
     path("tickets/changes/", queue.changes, name="changes"),
     path("tickets/<int:number>/", ticket.page, name="detail"),

@@ -75,7 +75,8 @@ def running(*, kind: Replay.Kind, chosen: str, reader: Reader, **options: Any) -
 def asdict_of(reader: Reader) -> dict[str, Any]:
     """The reader as fields of a Replay."""
     fields = asdict(reader)
-    return {**fields, "fit_id": fields.pop("fit")}
+    fields["fit_id"] = fields.pop("fit")
+    return fields
 
 
 def _require(by: User | None) -> None:
@@ -186,5 +187,5 @@ def switch(*, replay: Replay, by: User) -> None:
     _require(by)
     if replay.fit is None:
         raise Invalid("no_fit", "This comparison was of no fit, or the fit is not kept any more.")
-    replay.fit.go_live()
+    replay.fit.put_in_force(why=f"Compared in replay {replay.pk}.", by=by)
     log.info("fit_put_in_force", replay=replay.pk, version=replay.fit.version, by=by.pk)

@@ -8,6 +8,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
+from tickets.actions.replay import may_replay
 from tickets.first_steps import checklist_for
 from tickets.models import Ticket
 from tickets.views.banners import banners_for
@@ -60,6 +61,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     ]
     return {
         "rail": items,
+        "may_replay": SimpleLazyObject(lambda: may_replay(user)),
         "checklist": SimpleLazyObject(lambda: checklist_for(user)),
         "banners": SimpleLazyObject(lambda: banners_for(user)),
         "open_count": SimpleLazyObject(lambda: Ticket.objects.visible_to(user).open().count()),

@@ -83,6 +83,7 @@ def queue_context(user: User, filters: Filters) -> dict[str, Any]:
         "rows": page_rows[:PAGE],
         "older": filters.address(before=older) if older else "",
         "newest_address": filters.address(),
+        "again_address": filters.address(kind="store"),
         "without_filters": filters.address(**dict.fromkeys(FIELDS)),
         "mark": mark,
         "now": int(timezone.now().timestamp() * 1000),

@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from triage.providers import base
-from triage.providers.anthropic import Ability, Anthropic, _arguments, _client, _reply
-from triage.providers.base import Reply, Request
+from triage.providers.anthropic import Anthropic, _arguments, _client, _reply
+from triage.providers.base import Ability, Reply, Request
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
