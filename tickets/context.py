@@ -6,15 +6,30 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
 from django.conf import settings
+from django.db import DatabaseError
 
 from tickets.models import ENDED, Category, Component, Example, Message, SlaPolicy, Team, Ticket
 from tickets.models.likeness import filtered_likeness
 from tickets.models.taxonomy import Label as LabelRow
 from triage import calls
 from triage.mask import redact
-from triage.pipeline.types import Answered, Ask, Context, Decided, Inquiry, Label, Taxonomy, Turn
+from triage.pipeline.types import (
+    Answered,
+    Ask,
+    Context,
+    Decided,
+    FieldName,
+    FieldValue,
+    Inquiry,
+    Label,
+    LocalReader,
+    Taxonomy,
+    Turn,
+)
 
+log = structlog.get_logger(__name__)
 TAXONOMY_SECONDS = 5.0
 NEAREST = 5
 WORTH_SHOWING = 0.45  # cosine: below it two tickets have little in common (engine measurements, docs/decisions)
@@ -28,13 +43,17 @@ def taxonomy() -> tuple[Taxonomy, dict[str, float]]:
         return _cached[1], _cached[2]
     categories = Category.objects.filter(active=True).select_related("default_team")
     found = Taxonomy(
-        categories=tuple(_label(row, row.default_team.key if row.default_team else None) for row in categories),
+        categories=tuple(_label(row, _active_key(row.default_team)) for row in categories),
         teams=tuple(_label(row) for row in Team.objects.filter(active=True)),
         components=tuple(_label(row) for row in Component.objects.filter(active=True)),
     )
     hours = {policy.priority: policy.hours for policy in SlaPolicy.objects.all()}
     _cached = (time.monotonic(), found, hours)
     return found, hours
+
+
+def _active_key(team: Team | None) -> str | None:
+    return team.key if team is not None and team.active else None
 
 
 def _label(row: LabelRow, default_team: str | None = None) -> Label:
@@ -64,15 +83,13 @@ def inquiry_of(ticket: Ticket, messages: Sequence[Message]) -> Inquiry:
 
 def gather(inquiry: Inquiry, vector: Any, *, ticket: Ticket | None = None, engine: str = "cascade") -> Context:
     """The taxonomy, decided examples and answered tickets nearest to `vector`, and the engines that can be asked."""
-    from triage.learning.live import load_local
-
     labels, hours = taxonomy()
     ask: Ask | None = calls.ask if calls.configured() else None
     number = ticket.number if ticket else 0  # no ticket has the number 0
     return Context(
         taxonomy=labels,
         vector=vector,
-        local=load_local(),
+        local=_local(),
         ask=ask,
         examples=_examples(vector, number),
         answers=_answers(vector, number),
@@ -84,12 +101,32 @@ def gather(inquiry: Inquiry, vector: Any, *, ticket: Ticket | None = None, engin
     )
 
 
+def _local() -> LocalReader | None:
+    """The fit in force. Without one that can be loaded or made, the other engines read."""
+    from triage.learning.live import load_local
+
+    try:
+        return load_local()
+    except DatabaseError:
+        raise  # nothing of the reading could be stored: the ticket is read again later
+    except Exception:
+        log.exception("local_engine_not_loaded")
+        return None
+
+
 def _examples(vector: Any, number: int) -> list[Decided]:
     if vector is None:
         return []
     nearest = Example.objects.nearest(vector).exclude(ticket_id=number).select_related("ticket__requester")
     nearest = nearest.defer("ticket__embedding", "ticket__raw")
-    return [Decided(redact(row.text, _names(row.ticket)), row.labels, 1 - row.distance) for row in nearest[:NEAREST]]
+    return [
+        Decided(redact(row.text, _names(row.ticket)), _labels(row), 1 - row.distance, row.ticket_id)
+        for row in nearest[:NEAREST]
+    ]
+
+
+def _labels(row: Example) -> dict[FieldName, FieldValue]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in row.labels.items()}
 
 
 def _names(ticket: Ticket) -> tuple[str, ...]:

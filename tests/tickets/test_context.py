@@ -4,8 +4,8 @@ from django.db import connection
 from django.utils import timezone
 
 from tests.tickets.conftest import MakeTicket
-from tickets.context import gather
-from tickets.models import Message, Source, Status, Ticket
+from tickets.context import gather, taxonomy
+from tickets.models import Message, Source, Status, Team, Ticket
 from triage.models import User
 from triage.pipeline.types import Inquiry, Turn
 
@@ -32,3 +32,10 @@ def test_an_old_answer_is_found_behind_a_hundred_open_tickets_that_are_nearer(
         cursor.execute("SET LOCAL enable_sort = off")
     context = gather(Inquiry(subject="Again", turns=(Turn("customer", "It fails."),)), _vector(1))
     assert [answer.subject for answer in context.answers] == ["Answered long ago"]
+
+
+def test_a_category_whose_usual_team_is_inactive_has_none(form: Source) -> None:
+    Team.objects.filter(key="software").update(active=False)
+    labels, _ = taxonomy()
+    usual = {label.key: label.default_team for label in labels.categories}
+    assert (usual["bug"], usual["billing"]) == (None, "billing")

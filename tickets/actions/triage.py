@@ -72,7 +72,7 @@ async def triage_ticket(
             if loaded is None:
                 return
             ticket, inquiry = loaded
-            vector = await loop.run_in_executor(executor, lambda: embed(clean(inquiry.text)))
+            vector = await loop.run_in_executor(executor, _embedding, inquiry)
             context = await sync_to_async(_context)(inquiry, vector, ticket)
         with tracing(ticket.correlation_id):
             verdict = await read(inquiry, context)
@@ -82,10 +82,19 @@ async def triage_ticket(
         await sync_to_async(fail)(claimed, f"{type(error).__name__} while reading")
 
 
+def _embedding(inquiry: Inquiry) -> Any:
+    """The vector of the text; None where the embedding cannot be loaded, for then the other engines read."""
+    try:
+        return embed(clean(inquiry.text))
+    except Exception:
+        log.exception("embedding_broke")
+        return None
+
+
 async def read_text(*, title: str, text: str) -> Verdict:
     """Read a bare text without storing a ticket. Calls to a model are in the ledger all the same."""
     inquiry = Inquiry(subject=title, turns=(Turn("customer", text),), subject_kind="classify")
-    vector = await asyncio.to_thread(lambda: embed(clean(inquiry.text)))
+    vector = await asyncio.to_thread(_embedding, inquiry)
     context = await sync_to_async(gather)(inquiry, vector)
     return await read(inquiry, replace(context, want_draft=False))
 
@@ -171,7 +180,7 @@ def _apply(ticket: Ticket, verdict: Verdict) -> None:
             "reason": reading.reason,
         }
     if ticket.team is None and not ticket.decided_by_person("team"):
-        ticket.team = Team.objects.get(key=MANUAL_REVIEW)
+        ticket.team, _ = Team.objects.get_or_create(key=MANUAL_REVIEW, defaults={"name": "Manual review"})
     ticket.confidence = ticket.provenance.get("category", {}).get("confidence")
     ticket.clock_from_priority(dict(SlaPolicy.objects.values_list("priority", "response_minutes")))
     _escalate(ticket, verdict)

@@ -9,6 +9,8 @@ from triage.pipeline.types import FIELDS, FieldName, FieldReading, Readings
 
 # The fields that move a ticket. The model is asked unless the local engine may apply all three.
 DECISIVE: tuple[FieldName, ...] = ("category", "priority", "team")
+# From here on the letters of a text have told its language well enough.
+_LANGUAGE_TOLD = 0.8
 # Below this a value is no better than a guess: the desk shows it as a question, and holds none.
 ASK_BELOW = 0.4
 # A model's own confidence is not calibrated: it may suggest, and never claim certainty.
@@ -18,6 +20,14 @@ MODEL_CAP = 0.9
 def needs_model(local: Readings) -> bool:
     """Whether the local engine left one of the decisive fields open."""
     return any(name not in local or local[name].band != "apply" for name in DECISIVE)
+
+
+def unsure_fields(local: Readings, language_confidence: float) -> tuple[FieldName, ...]:
+    """What a call to the model asks for: every field that the local engine may not apply."""
+    known = {name for name, reading in local.items() if reading.band == "apply"}
+    if language_confidence >= _LANGUAGE_TOLD:
+        known.add("language")
+    return tuple(name for name in FIELDS if name not in known)
 
 
 def needs_rules(readings: Readings) -> bool:

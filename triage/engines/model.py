@@ -1,10 +1,14 @@
-"""The language model as an engine: one structured call for all fields, one repair, else NoAnswer."""
+"""The language model as an engine: one structured call for the fields in doubt, one repair, else NoAnswer.
+
+The schema is the same for every call, each field of it optional; which ones are wanted stands in the question. So the
+prefix can be cached, and nothing is paid for that is known already (docs/decisions/0009).
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Annotated, Any, Literal, cast
@@ -14,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from triage import prompts
 from triage.pipeline.types import (
     EFFORTS,
+    FIELDS,
     MAX_TAGS,
     PRIORITIES,
     SENTIMENTS,
@@ -36,6 +41,7 @@ MAX_TICKET = 6_000
 MAX_EXAMPLES = 4
 MAX_ANSWER = 20_000
 MAX_TOKENS = 1_024
+_MOST_OBJECTS = 8  # of an answer in prose are looked at; the first that fits is the answer
 # The summary and the tags come without a confidence of their own.
 _UNSTATED = 0.5
 
@@ -49,15 +55,27 @@ class Answer:
     prompt_version: str = ""
 
 
-async def classify(inquiry: Inquiry, context: Context, ask: Ask) -> Answer:
-    """Read all fields with one call. An answer that breaks the schema is asked for once more; then raises NoAnswer."""
+async def classify(inquiry: Inquiry, context: Context, ask: Ask, fields: Sequence[FieldName] = FIELDS) -> Answer:
+    """Read `fields` with one call. An answer that breaks the schema is asked for once more; then raises NoAnswer.
+
+    A field whose taxonomy is empty is not asked for; what is answered beyond the question is not heeded.
+    """
     prompt = context.prompt or prompts.load("classify")
     kind = answer_type(context.taxonomy)
     schema = json_schema(kind)
+    wanted = [name for name in fields if name in kind.model_fields]
+    if not wanted:
+        return Answer()
     question = Question(
         operation="classify",
         system=prompt.fill(**_taxonomy_text(context.taxonomy), guidance=context.guidance),
-        user="\n\n".join([*_examples(context), "Sort this ticket.", prompts.fenced("ticket", ticket_text(inquiry))]),
+        user="\n\n".join(
+            [
+                *_examples(context),
+                f"Sort this ticket. Answer these fields alone: {', '.join(wanted)}.",
+                prompts.fenced("ticket", ticket_text(inquiry)),
+            ]
+        ),
         prompt_version=prompt.version,
         max_tokens=MAX_TOKENS,
         schema=schema,
@@ -67,14 +85,14 @@ async def classify(inquiry: Inquiry, context: Context, ask: Ask) -> Answer:
     )
     reply = await ask(question)
     try:
-        said = _parse(kind, reply)
+        said = _parse(kind, reply, wanted)
     except ValueError as problem:
         reply = await ask(_repair(question, reply, problem))
         try:
-            said = _parse(kind, reply)
+            said = _parse(kind, reply, wanted)
         except ValueError as still:
             raise NoAnswer("its answer did not follow the schema, and neither did the repaired one") from still
-    return Answer(_readings(said), reply.model, prompt.version)
+    return Answer(_readings(said, wanted), reply.model, prompt.version)
 
 
 def ticket_text(inquiry: Inquiry) -> str:
@@ -132,7 +150,10 @@ class _Strict(BaseModel):
 
 
 def answer_type(taxonomy: Taxonomy) -> type[BaseModel]:
-    """The type a valid answer has; its closed fields take the values of this taxonomy alone."""
+    """The type a valid answer has; its closed fields take the values of this taxonomy alone.
+
+    Every field is optional: a question names those it wants. A field without values to choose from is not there.
+    """
     return _answer_type(
         tuple(taxonomy.values("category") or ()),
         tuple(taxonomy.values("team") or ()),
@@ -143,14 +164,14 @@ def answer_type(taxonomy: Taxonomy) -> type[BaseModel]:
 @lru_cache(maxsize=8)
 def _answer_type(categories: tuple[str, ...], teams: tuple[str, ...], components: tuple[str, ...]) -> type[BaseModel]:
     closed: dict[str, Any] = {
-        "category": _one_of(categories),
-        "priority": _one_of(PRIORITIES),
-        "team": _one_of(teams),
-        "tier": _one_of(TIERS),
-        "severity": _one_of(SEVERITIES),
-        "effort": _one_of(EFFORTS),
-        "component": _one_of((*components, None)),
-        "sentiment": _one_of(SENTIMENTS),
+        "category": Literal[categories] if categories else None,
+        "priority": Literal[PRIORITIES],
+        "team": Literal[teams] if teams else None,
+        "tier": Literal[TIERS],
+        "severity": Literal[SEVERITIES],
+        "effort": Literal[EFFORTS],
+        "component": Literal[(*components, None)] if components else None,
+        "sentiment": Literal[SENTIMENTS],
         "is_technical": bool,
     }
     fields: dict[str, Any] = {
@@ -158,18 +179,15 @@ def _answer_type(categories: tuple[str, ...], teams: tuple[str, ...], components
             create_model(
                 name, __base__=_Strict, value=(values, ...), confidence=(Probability, ...), reason=(Short, ...)
             ),
-            ...,
+            None,
         )
         for name, values in closed.items()
+        if values is not None
     }
-    fields["tags"] = (Annotated[list[str], AfterValidator(_are_tags)], Field(description="At most 5."))
-    fields["language"] = (Annotated[str, AfterValidator(_is_language)], ...)
-    fields["summary"] = (Short, ...)
+    fields["tags"] = (Annotated[list[str], AfterValidator(_are_tags)], Field(None, description="At most 5."))
+    fields["language"] = (Annotated[str, AfterValidator(_is_language)], None)
+    fields["summary"] = (Short, None)
     return cast(type[BaseModel], create_model("Answer", __base__=_Strict, **fields))
-
-
-def _one_of(values: tuple[Any, ...]) -> Any:
-    return Literal[values] if values else None
 
 
 @lru_cache(maxsize=8)
@@ -182,30 +200,54 @@ def json_schema(kind: type[BaseModel]) -> dict[str, Any]:
         if isinstance(node, dict):
             if "$ref" in node:
                 return settled(definitions[node["$ref"].rsplit("/", 1)[-1]])
-            return {key: settled(value) for key, value in node.items() if key != "title" or not isinstance(value, str)}
+            return {key: settled(value) for key, value in node.items() if not _is_noise(key, value)}
         return [settled(item) for item in node] if isinstance(node, list) else node
 
     return cast(dict[str, Any], settled(schema))
 
 
-def _parse(kind: type[BaseModel], reply: AskedModel) -> BaseModel:
+def _is_noise(key: str, value: Any) -> bool:
+    """A title, or the default of an optional field: nothing that an answer needs to know."""
+    return (key == "title" and isinstance(value, str)) or (key == "default" and value is None)
+
+
+def _parse(kind: type[BaseModel], reply: AskedModel, wanted: Sequence[FieldName]) -> BaseModel:
     """The checked answer, taken out of a fence or of prose around it. Raises ValueError."""
     if reply.stop_reason == "refusal":
         raise NoAnswer("it declined")
     if len(reply.text) > MAX_ANSWER:
         raise ValueError("The answer is far too long.")
-    start = reply.text.find("{")
-    if start < 0:
-        raise ValueError("There is no JSON object in the answer.")
-    try:
-        _, length = json.JSONDecoder().raw_decode(reply.text[start:])
-    except RecursionError as problem:
-        raise ValueError("The answer is nested too deeply.") from problem
-    try:
-        return kind.model_validate_json(reply.text[start : start + length])
-    except ValidationError as problem:
-        lines = [f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in problem.errors()[:12]]
-        raise ValueError("\n".join(lines)) from problem
+    wrong = ""
+    for text in _objects(reply.text):
+        try:
+            said = kind.model_validate_json(text)
+        except ValidationError as problem:
+            lines = [f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in problem.errors()[:12]]
+            wrong = wrong or "\n".join(lines)
+            continue
+        missing = [name for name in wanted if name not in said.model_fields_set]
+        if not missing:
+            return said
+        wrong = wrong or "\n".join(f"{name}: Field required" for name in missing)
+    raise ValueError(wrong or "There is no JSON object in the answer.")
+
+
+def _objects(text: str) -> Iterator[str]:
+    """The JSON objects that stand in a text, in their order, none within another. Raises ValueError on depth."""
+    decoder = json.JSONDecoder()
+    at = text.find("{")
+    for _ in range(_MOST_OBJECTS):
+        if at < 0:
+            return
+        try:
+            _, end = decoder.raw_decode(text, at)
+        except RecursionError as problem:
+            raise ValueError("The answer is nested too deeply.") from problem
+        except ValueError:
+            at = text.find("{", at + 1)
+        else:
+            yield text[at:end]
+            at = text.find("{", end)
 
 
 def _repair(question: Question, reply: AskedModel, problem: ValueError) -> Question:
@@ -230,9 +272,9 @@ def _repair(question: Question, reply: AskedModel, problem: ValueError) -> Quest
     )
 
 
-def _readings(said: BaseModel) -> dict[FieldName, FieldReading]:
+def _readings(said: BaseModel, wanted: Sequence[FieldName]) -> dict[FieldName, FieldReading]:
     readings: dict[FieldName, FieldReading] = {}
-    for name in type(said).model_fields:
+    for name in wanted:
         value = getattr(said, name)
         if isinstance(value, BaseModel):
             stated = cast(Any, value)
@@ -240,7 +282,7 @@ def _readings(said: BaseModel) -> dict[FieldName, FieldReading]:
         else:
             kept: FieldValue = tuple(value) if isinstance(value, list) else value
             reading = FieldReading(kept, _UNSTATED, "As the model reads it.", "model")
-        readings[cast(FieldName, name)] = reading
+        readings[name] = reading
     return readings
 
 

@@ -20,6 +20,7 @@ from triage.learning import starter
 from triage.pipeline.types import FieldName, FieldReading, FieldValue, Inquiry, Taxonomy
 
 DATA = Path(__file__).with_name("rules.json")
+_unspaced = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 _PRIOR_HITS, _PRIOR = 4.0, 0.4  # a bucket with few starter texts is believed little
 
 
@@ -137,8 +138,10 @@ def _pattern(terms: Sequence[str]) -> re.Pattern[str]:
     for term in sorted(terms, key=len, reverse=True):
         plain = _plain(term)
         body = r"\s+".join(re.escape(word) for word in plain.rstrip("*").split())
-        parts.append(body + (r"\w*" if plain.endswith("*") else ""))
-    return re.compile(rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)")
+        body += r"\w*" if plain.endswith("*") else ""
+        # Chinese and Japanese are written without spaces: their words have no boundary to look for.
+        parts.append(body if _unspaced.search(plain) else rf"(?<!\w)(?:{body})(?!\w)")
+    return re.compile("|".join(parts) or r"(?!)")
 
 
 def _plain(text: str) -> str:

@@ -28,5 +28,6 @@ async def read(inquiry: Inquiry, context: Context) -> Verdict:
         draft=drafted.draft if drafted else None,
         model=classified.model or (drafted.model if drafted else ""),
         prompt_version=classified.prompt_version or (drafted.prompt_version if drafted else ""),
+        complete=classified.complete,
         notes=(*classified.notes, *(drafted.notes if drafted else ())),
     )

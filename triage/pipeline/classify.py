@@ -6,12 +6,18 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import structlog
+
 from triage.embedding.clean import clean
 from triage.engines import cascade, rules
 from triage.engines import model as model_engine
 from triage.engines.language import FOREIGN_CAP, Language, detect
 from triage.pipeline.summary import summarise
-from triage.pipeline.types import Context, FieldName, FieldReading, Inquiry, NoAnswer, Readings
+from triage.pipeline.types import FIELDS, Context, FieldName, FieldReading, Inquiry, NoAnswer, Readings
+
+log = structlog.get_logger(__name__)
+# Below this likeness a decided ticket is no argument for a value, and is not named as one.
+SPEAKS_FOR = 0.45
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +27,7 @@ class Classified:
     model: str = ""
     prompt_version: str = ""
     notes: tuple[str, ...] = ()
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +39,23 @@ class _Heard:
     rules: Readings
     tags: FieldReading | None
     policy: tuple[str, ...]
+    broken: str = ""
 
 
 async def classify(inquiry: Inquiry, context: Context) -> Classified:
-    """Reads with the engines of `context.engine`. The model is asked only when it is set and somebody is unsure."""
+    """Reads with the engines of `context.engine`. The model is asked only when it is set and somebody is unsure.
+
+    An engine that breaks says so in the notes, and the next one reads; the result is then not `complete`.
+    """
     heard = await asyncio.to_thread(_listen, inquiry, context)
     answer = model_engine.Answer()
-    notes: list[str] = []
+    notes = [heard.broken] if heard.broken else []
     if context.ask is not None and _wants_model(context, heard):
+        wanted = cascade.unsure_fields(heard.local, heard.plain["language"].confidence)
         try:
-            answer = await model_engine.classify(inquiry, context, context.ask)
+            answer = await model_engine.classify(
+                inquiry, context, context.ask, FIELDS if context.engine == "model" else wanted
+            )
         except NoAnswer as problem:
             notes.append(f"The model gave no answer: {problem}")
     elif context.engine == "model":
@@ -50,11 +64,12 @@ async def classify(inquiry: Inquiry, context: Context) -> Classified:
     if "tags" not in answer.readings and heard.tags is not None:
         readings["tags"] = cascade.joined_tags(heard.tags, readings.get("tags"))
     return Classified(
-        readings={**heard.plain, **readings},
+        readings=_with_examples({**heard.plain, **readings}, context),
         policy=heard.policy,
         model=answer.model,
         prompt_version=answer.prompt_version,
         notes=tuple(notes),
+        complete=not notes,
     )
 
 
@@ -69,7 +84,15 @@ def _listen(inquiry: Inquiry, context: Context) -> _Heard:
     words = clean(inquiry.text)
     language = detect(words)
     keywords = rules.load()
-    local = {} if context.engine == "rules" else _capped(_read_locally(inquiry, context), language)
+    broken = ""
+    read: Readings = {}
+    if context.engine != "rules":
+        try:
+            read = _read_locally(inquiry, context)
+        except Exception as problem:  # a damaged fit or embedding must not keep a ticket from being read at all
+            log.exception("local_engine_broke")
+            broken = f"The local engine could not read the text ({type(problem).__name__}); the next one did."
+    local = _capped(read, language)
     last = keywords.read(inquiry, context.taxonomy) if cascade.needs_rules(local) else {}
     return _Heard(
         plain=_plain_readings(inquiry, language),
@@ -77,6 +100,7 @@ def _listen(inquiry: Inquiry, context: Context) -> _Heard:
         rules=_capped(last, language),
         tags=keywords.tags(words, context.taxonomy),
         policy=keywords.policy(words),
+        broken=broken,
     )
 
 
@@ -111,5 +135,19 @@ def _capped(readings: Readings, language: Language) -> dict[FieldName, FieldRead
             reason=f"{note} {reading.reason}".strip(),
             band="suggest" if reading.band == "apply" else reading.band,
         )
+        for name, reading in readings.items()
+    }
+
+
+def _with_examples(readings: Readings, context: Context) -> dict[FieldName, FieldReading]:
+    """Each reading with the decided tickets that have its value, whichever engine gave it."""
+    near = sorted(context.examples, key=lambda example: -example.similarity)
+    near = [example for example in near if example.number and example.similarity >= SPEAKS_FOR]
+
+    def speak_for(name: FieldName, reading: FieldReading) -> tuple[int, ...]:
+        return tuple(one.number for one in near if name in one.labels and one.labels[name] == reading.value)
+
+    return {
+        name: reading if name in ("summary", "language") else replace(reading, because=speak_for(name, reading))
         for name, reading in readings.items()
     }

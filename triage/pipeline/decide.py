@@ -25,7 +25,7 @@ class Decided:
 def decide(inquiry: Inquiry, classified: Classified, context: Context) -> Decided:
     """Put each reading into its band, send what nobody knows to Manual Review, escalate with all reasons."""
     fields = {name: _banded(name, reading) for name, reading in classified.readings.items()}
-    unknown = [name for name in _ROUTING if name not in fields or fields[name].band == "ask"]
+    unknown = [name for name in _ROUTING if name not in fields or _is_open(fields[name])]
     if unknown:
         fields["team"] = _manual_review(fields.get("team"))
     reasons = _reasons(inquiry, classified, context, fields)
@@ -59,8 +59,12 @@ def _banded(name: FieldName, reading: FieldReading) -> FieldReading:
     return reading
 
 
+def _is_open(reading: FieldReading) -> bool:
+    return reading.band == "ask" or reading.value is None
+
+
 def _manual_review(team: FieldReading | None) -> FieldReading:
-    if team is None:
+    if team is None or team.value is None:
         return FieldReading(MANUAL_REVIEW, 1.0, "No engine could tell which team this is for.", "rules")
     if team.value == MANUAL_REVIEW:
         return replace(team, band="suggest")
@@ -73,7 +77,7 @@ def _reasons(
 ) -> list[str]:
     reasons = []
     category = fields.get("category")
-    if category is None:
+    if category is None or category.value is None:
         reasons.append("No engine could tell what this is about.")
     elif category.confidence < context.escalate_below:
         reasons.append(f"Confidence in the category is {category.confidence:.0%}, below {context.escalate_below:.0%}.")

@@ -130,6 +130,7 @@ class Decided:
     text: str
     labels: Mapping[FieldName, FieldValue]
     similarity: float
+    number: int = 0  # the ticket it comes from
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +146,18 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class FieldReading:
-    """What one engine thinks of one field. `confidence` is a calibrated probability, 0 to 1."""
+    """What one engine thinks of one field. `confidence` is a calibrated probability, 0 to 1.
+
+    `because` are the numbers of the decided tickets that speak for the value, nearest first. They stand apart from the
+    reason, for not everybody who reads it may know of those tickets.
+    """
 
     value: FieldValue
     confidence: float
     reason: str
     engine: EngineName
     band: Band = "suggest"
+    because: tuple[int, ...] = ()
 
 
 Readings = Mapping[FieldName, FieldReading]
@@ -245,6 +251,7 @@ class Verdict:
     model: str = ""
     prompt_version: str = ""
     notes: tuple[str, ...] = ()
+    complete: bool = True  # False: an engine that should have read it could not
 
     @property
     def confidence(self) -> float:

@@ -249,3 +249,68 @@ def test_a_ticket_answered_while_it_was_read_gets_no_second_draft(
     replies.approve(ticket=ticket, text="Which one?", version=1, answers=last_seen(ticket), by=agent, keep_open=True)
     _read_all()
     assert (_ticket(ticket).status, Draft.objects.count()) == (Status.WAITING, 0)
+
+
+def test_the_waits_between_attempts_grow(make_ticket: MakeTicket, verdict: Script) -> None:
+    verdict(raising=RuntimeError("boom"))
+    made = make_ticket()
+    waits = []
+    for _ in range(triage.MOST_ATTEMPTS - 1):
+        Ticket.objects.update(not_before=timezone.now())
+        (claimed,) = triage.claim(1, [Lane.INTERACTIVE])
+        asyncio.run(triage.triage_ticket(claimed))
+        waits.append((_ticket(made).not_before - timezone.now()).total_seconds())
+    assert waits[0] <= 0 < waits[1] < waits[2]
+    assert 1 < waits[1] < 2.5 and 4 < waits[2] < 7.5
+
+
+def _break(monkeypatch: pytest.MonkeyPatch, *parts: str) -> None:
+    def broken(*given: Any) -> Any:
+        raise ValueError("damaged")
+
+    for part in parts:
+        monkeypatch.setattr(part, broken)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ("triage.learning.live.load_local",),
+        ("tickets.actions.triage.embed", "triage.embedding.embed"),
+        ("triage.learning.live.from_bytes",),
+    ],
+    ids=["no fit can be loaded", "no embedding", "a damaged artifact"],
+)
+def test_a_part_that_is_broken_does_not_keep_a_ticket_from_being_read(
+    make_ticket: MakeTicket, monkeypatch: pytest.MonkeyPatch, parts: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("triage.learning.live._loaded", None)
+    _break(monkeypatch, *parts)
+    made = make_ticket(title="Locked out", text="I forgot my password and am locked out.")
+    _read_all()
+    ticket = _ticket(made)
+    assert ticket.triage_state == TriageState.TRIAGED
+    assert ticket.team is not None
+    assert ticket.provenance["category"]["engine"] == "rules"
+
+
+def test_a_desk_without_teams_and_categories_reads_into_manual_review(make_ticket: MakeTicket) -> None:
+    from tickets.models import Category, Component, Team
+
+    Category.objects.all().delete()
+    Component.objects.all().delete()
+    Team.objects.all().delete()
+    made = make_ticket()
+    _read_all()
+    assert (_ticket(made).triage_state, _ticket(made).value_of("team")) == (TriageState.TRIAGED, "manual_review")
+    assert _ticket(made).status == Status.ESCALATED
+
+
+def test_a_team_set_inactive_while_the_machine_read_is_not_given(make_ticket: MakeTicket, verdict: Script) -> None:
+    from tickets.models import Team
+
+    verdict(category="bug", team="software")
+    made = make_ticket()
+    Team.objects.filter(key="software").update(active=False)
+    _read_all()
+    assert _ticket(made).value_of("team") == "manual_review"

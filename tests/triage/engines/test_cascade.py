@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from triage.engines.cascade import MODEL_CAP, best, joined_tags, needs_model, needs_rules
-from triage.pipeline.types import Band, EngineName, FieldName, FieldReading
+from triage.engines.cascade import MODEL_CAP, best, joined_tags, needs_model, needs_rules, unsure_fields
+from triage.pipeline.types import FIELDS, Band, EngineName, FieldName, FieldReading
 
 
 def reading(value: Any, confidence: float, engine: EngineName = "local", band: Band = "suggest") -> FieldReading:
@@ -20,6 +20,14 @@ def test_the_model_is_asked_unless_local_may_apply_every_decisive_field() -> Non
     assert needs_model({**SURE, "team": reading("x", 0.97)})
     assert needs_model({name: one for name, one in SURE.items() if name != "team"})
     assert needs_model({})
+
+
+def test_a_call_asks_for_what_local_may_not_apply_and_nothing_else() -> None:
+    local: Fields = {**SURE, "team": reading("x", 0.6), "tier": reading(2, 0.5)}
+    asked = unsure_fields(local, language_confidence=0.99)
+    assert not {"category", "priority", "language"} & set(asked)
+    assert {"team", "tier", "severity", "tags", "summary"} <= set(asked)
+    assert unsure_fields({}, language_confidence=0.2) == FIELDS
 
 
 def test_rules_are_asked_where_nothing_is_better_than_a_guess() -> None:

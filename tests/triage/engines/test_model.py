@@ -74,7 +74,10 @@ def test_a_good_answer_becomes_readings(desk: Context, write: Write) -> None:
     assert answer.prompt_version.startswith("classify-")
 
 
-@pytest.mark.parametrize("wrapped", ["```json\n{}\n```", "Here you are:\n{}\nAnything else?", "\n\n{}"])
+@pytest.mark.parametrize(
+    "wrapped",
+    ["```json\n{}\n```", "Here you are:\n{}\nAnything else?", "\n\n{}", '<think>{braces} {"a": 1}</think>\n{}'],
+)
 def test_a_fence_or_prose_around_the_object_does_no_harm(wrapped: str, desk: Context, write: Write) -> None:
     model = Model({"classify": [wrapped.replace("{}", json.dumps(good()))]})
     assert _ask(model, desk, write("Help", "I cannot sign in")).readings["team"].value == "security"
@@ -119,8 +122,39 @@ def test_the_schema_allows_the_taxonomy_alone(taxonomy: Taxonomy) -> None:
     assert set(fields["category"]["properties"]["value"]["enum"]) == set(taxonomy.values("category") or ())
     assert None in fields["component"]["properties"]["value"]["enum"]
     assert schema["additionalProperties"] is False
-    assert set(schema["required"]) == set(fields)
+    assert "required" not in schema
+    assert fields["category"]["required"] == ["value", "confidence", "reason"]
     assert "$ref" not in json.dumps(schema)
+    assert "default" not in json.dumps(schema)
+
+
+def test_a_taxonomy_without_components_has_no_such_field(taxonomy: Taxonomy) -> None:
+    bare = replace(taxonomy, components=(), teams=())
+    assert not {"component", "team"} & set(json_schema(answer_type(bare))["properties"])
+
+
+def test_only_the_fields_in_doubt_are_asked_for_and_the_prefix_stays_the_same(desk: Context, write: Write) -> None:
+    model = Model({"classify": [json.dumps(good())]})
+    inquiry = write("Help", "I cannot sign in")
+    answer = asyncio.run(classify(inquiry, desk, model, ("tier", "tags")))
+    asyncio.run(classify(inquiry, desk, model))
+    assert set(answer.readings) == {"tier", "tags"}
+    few, all_of_them = model.questions
+    assert "Answer these fields alone: tier, tags." in few.user
+    assert (few.system, few.schema) == (all_of_them.system, all_of_them.schema)
+
+
+def test_an_answer_may_leave_out_what_was_not_asked_for(desk: Context, write: Write) -> None:
+    model = Model({"classify": [json.dumps({"tier": _one(2)})]})
+    answer = asyncio.run(classify(write("Help", "I cannot sign in"), desk, model, ("tier",)))
+    assert model.operations == ["classify"]
+    assert answer.readings["tier"].value == 2
+
+
+def test_a_missing_field_is_named_in_the_repair(desk: Context, write: Write) -> None:
+    model = Model({"classify": [json.dumps({"tier": _one(2)})], "repair": [json.dumps(good())]})
+    asyncio.run(classify(write("Help", "I cannot sign in"), desk, model, ("tier", "team")))
+    assert "team: Field required" in model.questions[1].user
 
 
 def test_the_ticket_stands_between_lines_it_cannot_forge(desk: Context, write: Write) -> None:

@@ -98,3 +98,29 @@ def test_tags_are_those_whose_words_stand_there(small: Rules) -> None:
     assert reading is not None
     assert reading.value == ("invoice",)
     assert small.tags("nothing") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Ich verlange eine Rückerstattung.", "money back"),
+        ("Je demande un remboursement immédiat", "money back"),
+        ("Quiero que me devuelvan: ¡reembolso ya!", "money back"),
+        ("我要退款", "money back"),
+        ("Mein Anwalt wird sich melden", "legal action"),
+        ("Nous préparons une mise en demeure", "legal action"),
+        ("Nadie puede trabajar desde las nueve", "unable to work"),
+        ("Nach der DSGVO bitte ich um Auskunft", "Data protection"),
+        ("担当者と話したいです", "asked for a person"),
+        ("Vorrei parlare con una persona", "asked for a person"),
+    ],
+)
+def test_policy_words_are_known_in_several_languages(text: str, reason: str) -> None:
+    assert any(reason in found for found in load().policy(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["The nonrefundable ticket", "Die Klagenfurter Anwaltschaftsliste", "prefundable", "an exploitation plan"]
+)
+def test_a_policy_word_inside_another_word_is_none(text: str) -> None:
+    assert load().policy(text) == ()

@@ -5,13 +5,25 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from tests.triage.conftest import Model, Write
 from tests.triage.engines.test_model import BAD, good
+from triage.engines.rules import Rules
 from triage.pipeline import read
-from triage.pipeline.types import MANUAL_REVIEW, Context, Inquiry, NoAnswer, Taxonomy, Turn, Verdict
+from triage.pipeline.types import (
+    MANUAL_REVIEW,
+    Context,
+    Decided,
+    FieldReading,
+    Inquiry,
+    NoAnswer,
+    Taxonomy,
+    Turn,
+    Verdict,
+)
 
 Locally = Callable[[Inquiry], Context]
 
@@ -166,6 +178,124 @@ def test_whatever_the_model_answers_the_next_engine_is_there(
     _is_valid(verdict, taxonomy)
     assert model.operations == ["classify", "repair", "draft"]
     assert verdict.fields["category"].engine == "local"
+
+
+NOTHING: Any = [0.0] * 384
+
+
+class Sure:
+    """A local engine that is certain of whatever it is asked."""
+
+    version = "sure"
+
+    def __init__(self, **values: Any) -> None:
+        self.values = values
+
+    def read(self, inquiry: Inquiry, vector: Any, taxonomy: Taxonomy, examples: Any = ()) -> Any:
+        return {name: FieldReading(value, 0.97, "So.", "local", "apply") for name, value in self.values.items()}
+
+
+class Damaged:
+    version = "damaged"
+
+    def read(self, *given: Any) -> Any:
+        raise ValueError("cannot reshape array of size 3")
+
+
+SURE = Sure(category="bug", priority="P3", team="software", tier=2)
+SURE_OF_NOTHING = Sure()
+
+
+def test_what_local_may_apply_is_neither_asked_for_nor_overruled(desk: Context, write: Write) -> None:
+    model = Model({"classify": [json.dumps(good())], "draft": ["Thank you for writing to us."]})
+    unsure = Sure(category="bug", priority="P3", tier=2)
+    verdict = _read(write("Slow", "The board is slow"), replace(desk, local=unsure, vector=NOTHING, ask=model))
+    asked = model.questions[0].user.partition("Answer these fields alone: ")[2].partition(".")[0].split(", ")
+    assert "team" in asked and not {"category", "priority", "tier"} & set(asked)
+    assert (verdict.fields["category"].value, verdict.fields["category"].engine) == ("bug", "local")
+    assert (verdict.fields["tier"].value, verdict.fields["tier"].band) == (2, "apply")
+    assert (verdict.fields["team"].value, verdict.fields["team"].engine) == ("security", "model")
+
+
+def test_the_model_is_not_asked_when_local_may_apply_what_moves_a_ticket(desk: Context, write: Write) -> None:
+    model = Model({"draft": ["Thank you for writing to us."]})
+    verdict = _read(write("Slow", "The board is slow"), replace(desk, local=SURE, vector=NOTHING, ask=model))
+    assert model.operations == ["draft"]
+    assert verdict.fields["category"].band == "apply"
+
+
+@pytest.mark.parametrize(
+    "text", ["Die Anwendung stürzt beim Speichern ab, niemand im Büro weiß warum.", "我无法登录我的账户"]
+)
+def test_in_a_language_it_was_not_made_for_the_surest_engine_applies_nothing(
+    text: str, desk: Context, write: Write
+) -> None:
+    verdict = _read(write("", text), replace(desk, local=SURE, vector=NOTHING))
+    assert verdict.fields["category"].value == "bug"
+    assert all(reading.band != "apply" for reading in verdict.fields.values())
+    assert verdict.fields["category"].confidence <= 0.5
+    assert verdict.escalated
+
+
+def test_a_damaged_fit_leaves_the_reading_to_the_next_engine(desk: Context, write: Write, taxonomy: Taxonomy) -> None:
+    inquiry = write("Locked out", "I forgot my password and am locked out")
+    verdict = _read(inquiry, replace(desk, local=Damaged(), vector=NOTHING))
+    _is_valid(verdict, taxonomy)
+    assert verdict.fields["category"].engine == "rules"
+    assert "ValueError" in verdict.notes[0]
+    assert not verdict.complete
+
+
+def test_without_an_embedding_the_next_engine_reads(
+    desk: Context, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(text: str) -> Any:
+        raise FileNotFoundError("model-int8.onnx")
+
+    monkeypatch.setattr("triage.embedding.embed", missing)
+    verdict = _read(write("Locked out", "I forgot my password"), replace(desk, local=SURE))
+    assert verdict.fields["category"].engine == "rules"
+
+
+def test_without_rules_a_text_goes_to_manual_review(
+    desk: Context, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("triage.engines.rules.load", lambda: Rules({}))
+    verdict = _read(write("Locked out", "I forgot my password and am locked out"), desk)
+    assert verdict.fields["team"].value == MANUAL_REVIEW
+    assert verdict.escalated
+
+
+def test_an_empty_taxonomy_ends_in_manual_review_with_and_without_a_model(write: Write) -> None:
+    answer = {name: value for name, value in good().items() if name not in ("category", "team", "component")}
+    model = Model({"classify": [json.dumps(answer)], "draft": ["Thank you for writing to us."]})
+    for ask in (None, model):
+        verdict = _read(
+            write("Locked out", "I forgot my password"), Context(Taxonomy((), (), ()), local=SURE_OF_NOTHING, ask=ask)
+        )
+        assert verdict.fields["team"].value == MANUAL_REVIEW
+        assert verdict.escalated
+    assert model.operations == ["classify", "draft"]
+
+
+def test_an_inactive_team_is_given_to_no_ticket(locally: Locally, taxonomy: Taxonomy, write: Write) -> None:
+    inquiry = write("Locked out", "I forgot my password and am locked out")
+    usual = _read(inquiry, locally(inquiry)).fields["team"].value
+    left = replace(taxonomy, teams=tuple(team for team in taxonomy.teams if team.key != usual))
+    assert _read(inquiry, replace(locally(inquiry), taxonomy=left)).fields["team"].value != usual
+
+
+def test_a_value_knows_the_decided_tickets_that_speak_for_it(desk: Context, write: Write) -> None:
+    examples = [
+        Decided("Board hangs", {"category": "bug"}, 0.7, number=7),
+        Decided("Boards are slow", {"category": "bug", "team": "software"}, 0.9, number=9),
+        Decided("How do boards work?", {"category": "question"}, 0.8, number=8),
+        Decided("Invoice", {"category": "bug"}, 0.2, number=2),
+    ]
+    verdict = _read(write("Slow", "The board is slow"), replace(desk, local=SURE, vector=NOTHING, examples=examples))
+    assert verdict.fields["category"].because == (9, 7)
+    assert verdict.fields["team"].because == (9,)
+    assert verdict.fields["priority"].because == ()
 
 
 INJECTIONS = [
