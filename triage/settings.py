@@ -201,6 +201,11 @@ TRIAGE_CONCURRENCY = _read("TRIAGE_CONCURRENCY", int, "50")
 TRIAGE_MODEL_TIMEOUT = _read("TRIAGE_MODEL_TIMEOUT", float, "30.0")
 TRIAGE_MAX_TOKENS = {"classify": 1024, "draft": 1024, "summary": 1024, "repair": 1024}
 ESCALATE_BELOW = _read("TRIAGE_ESCALATE_BELOW", float, "0.7")
+# How long the verdict on a text serves for the same text of another ticket; 0: every text is read.
+TRIAGE_REUSE_DAYS = _read("TRIAGE_REUSE_DAYS", int, "7")
+# Similar tickets: how many are shown, and from which cosine on.
+TRIAGE_SIMILAR_K = _read("TRIAGE_SIMILAR_K", int, "5")
+TRIAGE_SIMILAR_FROM = _read("TRIAGE_SIMILAR_FROM", float, "0.45")
 CLOSE_AFTER_DAYS = _read("TRIAGE_CLOSE_AFTER_DAYS", int, "7")
 
 # Mail: as files in var/mail/ until EMAIL_URL names a server.

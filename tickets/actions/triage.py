@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from tickets import repeats
 from tickets.actions.decided import normalise
 from tickets.actions.deliveries import Claimed
 from tickets.actions.drafts import last_inbound
@@ -25,10 +26,11 @@ from tickets.context import gather, inquiry_of
 from tickets.live import announce
 from tickets.models import Draft, Example, Lane, SlaPolicy, Status, Suggestion, Team, Ticket, TriageState
 from tickets.models.work import LEASE
+from tickets.similar import numbers_like
 from triage.correlation import acting, tracing
 from triage.embedding import clean, embed
 from triage.pipeline import read
-from triage.pipeline.types import MANUAL_REVIEW, Inquiry, Turn, Verdict
+from triage.pipeline.types import MANUAL_REVIEW, Context, Inquiry, Turn, Verdict
 from triage.queue import ring
 
 log = structlog.get_logger(__name__)
@@ -63,9 +65,9 @@ async def triage_ticket(claimed: Claimed, executor: Executor | None = None) -> N
         ticket, inquiry = loaded
         vector = await loop.run_in_executor(executor, _embedding, inquiry)
         with tracing(ticket.correlation_id):
-            context = await sync_to_async(gather)(inquiry, vector, ticket=ticket)
+            context, about = await sync_to_async(_gather)(ticket, inquiry, vector)
             verdict = await read(inquiry, context)
-        await sync_to_async(_store)(claimed, verdict, vector, int((time.monotonic() - began) * 1000))
+        await sync_to_async(_store)(claimed, verdict, about, int((time.monotonic() - began) * 1000))
     except Exception as error:
         log.exception("triage_broke", ticket=claimed.pk)
         await sync_to_async(fail)(claimed, f"{type(error).__name__} while reading")
@@ -94,7 +96,26 @@ def _load(claimed: Claimed) -> tuple[Ticket, Inquiry] | None:
     return (ticket, inquiry_of(ticket, list(ticket.messages.all()))) if ticket else None
 
 
-def _store(claimed: Claimed, verdict: Verdict, vector: Any, milliseconds: int) -> None:
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What is kept of a text beside the verdict on it."""
+
+    vector: Any
+    text_hash: str
+    basis: str
+    similar: list[dict[str, Any]]
+
+
+def _gather(ticket: Ticket, inquiry: Inquiry, vector: Any) -> tuple[Context, _About]:
+    """What the reading leans on: the verdict on the same text where there is one."""
+    context = gather(inquiry, vector, ticket=ticket)
+    about = _About(
+        vector, repeats.text_hash(inquiry), repeats.basis_of(inquiry, context), numbers_like(vector, ticket.number)
+    )
+    return replace(context, earlier=repeats.earlier(ticket, inquiry, context)), about
+
+
+def _store(claimed: Claimed, verdict: Verdict, about: _About, milliseconds: int) -> None:
     """Keep the verdict as a Suggestion and let it fill what no person has set, if the claim still holds."""
     with transaction.atomic():
         tickets = Ticket.objects.select_for_update(of=("self",)).select_related("team")
@@ -104,18 +125,18 @@ def _store(claimed: Claimed, verdict: Verdict, vector: Any, milliseconds: int) -
             return
         engine = verdict.fields["category"].engine if "category" in verdict.fields else "rules"
         with acting(f"machine:{engine}", correlation_id=ticket.correlation_id):
-            suggestion = _keep(ticket, verdict, milliseconds)
+            suggestion = _keep(ticket, verdict, about, milliseconds)
             _apply(ticket, verdict)
-            ticket.embedding = vector
+            ticket.embedding, ticket.text_hash = about.vector, about.text_hash
             ticket.triage_state, ticket.triaged_at, ticket.lease_until = TriageState.TRIAGED, timezone.now(), None
             ticket.attempts, ticket.error = 0, ""
             ticket.save()
-            Example.objects.filter(ticket=ticket).update(embedding=vector)
+            Example.objects.filter(ticket=ticket).update(embedding=about.vector)
             _draft(ticket, suggestion)
             announce(ticket, "read")
 
 
-def _keep(ticket: Ticket, verdict: Verdict, milliseconds: int) -> Suggestion:
+def _keep(ticket: Ticket, verdict: Verdict, about: _About, milliseconds: int) -> Suggestion:
     return Suggestion.objects.create(
         ticket=ticket,
         fields={
@@ -125,6 +146,7 @@ def _keep(ticket: Ticket, verdict: Verdict, milliseconds: int) -> Suggestion:
                 "band": reading.band,
                 "reason": reading.reason,
                 "engine": reading.engine,
+                "because": list(reading.because),
             }
             for name, reading in verdict.fields.items()
         },
@@ -138,6 +160,10 @@ def _keep(ticket: Ticket, verdict: Verdict, milliseconds: int) -> Suggestion:
         prompt_version=verdict.prompt_version,
         notes=list(verdict.notes),
         last_message_id=last_inbound(ticket),
+        # a copy is never copied, so that no verdict outlives its days; nor is one that an engine is missing from
+        basis=about.basis if verdict.complete and verdict.repeat_of is None else "",
+        repeat_of=verdict.repeat_of,
+        similar=about.similar,
         milliseconds=milliseconds,
     )
 
@@ -158,6 +184,7 @@ def _apply(ticket: Ticket, verdict: Verdict) -> None:
             "confidence": round(float(reading.confidence), 4),
             "band": reading.band,
             "reason": reading.reason,
+            **({"because": list(reading.because)} if reading.because else {}),
         }
     if ticket.team is None and not ticket.decided_by_person("team"):
         ticket.team, _ = Team.objects.get_or_create(key=MANUAL_REVIEW, defaults={"name": "Manual review"})
