@@ -32,7 +32,6 @@ from triage.pipeline.types import (
 log = structlog.get_logger(__name__)
 TAXONOMY_SECONDS = 5.0
 NEAREST = 5
-WORTH_SHOWING = 0.45  # cosine: below it two tickets have little in common (engine measurements, docs/decisions)
 _cached: tuple[float, Taxonomy, dict[str, float]] | None = None
 
 
@@ -144,7 +143,7 @@ def _answers(vector: Any, number: int) -> list[Answered]:
         found = list(nearest.only("number", "subject", "requester")[:NEAREST])
     answers = []
     for ticket in found:
-        if 1 - ticket.distance < WORTH_SHOWING:
+        if 1 - ticket.distance < settings.TRIAGE_SIMILAR_FROM:
             break
         reply = ticket.messages.filter(kind=Message.Kind.OUTBOUND).select_related("author").last()
         if reply is not None:

@@ -266,6 +266,11 @@ TRIAGE_CALLS_A_MINUTE = _read("TRIAGE_CALLS_A_MINUTE", _cap, "")
 APPLY_PRECISION = _read("TRIAGE_APPLY_PRECISION", _number(float, 0, 1), "0.95")
 AUDIT_SHARE = _read("TRIAGE_AUDIT_SHARE", _number(float, 0, 1), "0.02")
 ESCALATE_BELOW = _read("TRIAGE_ESCALATE_BELOW", _number(float, 0, 1), "0.7")
+# How long the verdict on a text serves for the same text of another ticket; 0: every text is read.
+TRIAGE_REUSE_DAYS = _read("TRIAGE_REUSE_DAYS", _number(int, 0, 3_650), "7")
+# Similar tickets: how many are shown, and from which cosine on.
+TRIAGE_SIMILAR_K = _read("TRIAGE_SIMILAR_K", _number(int, 1, 50), "5")
+TRIAGE_SIMILAR_FROM = _read("TRIAGE_SIMILAR_FROM", _number(float, 0, 1), "0.45")
 CLOSE_AFTER_DAYS = _read("TRIAGE_CLOSE_AFTER_DAYS", _number(int, 0, 36_500), "7")
 
 # Mail: as files in var/mail/ until EMAIL_URL names a server.

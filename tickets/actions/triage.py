@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from tickets import repeats
 from tickets.actions.auditing import draw
 from tickets.actions.decided import normalise
 from tickets.actions.deliveries import Claimed
@@ -29,6 +30,7 @@ from tickets.live import announce
 from tickets.models import Draft, Example, Lane, ReadWith, SlaPolicy, Status, Suggestion, Team, Ticket, TriageState
 from tickets.models.work import LEASE
 from tickets.reader import with_answer
+from tickets.similar import numbers_like
 from triage.correlation import acting, tracing
 from triage.embedding import clean, embed
 from triage.pipeline import read
@@ -73,10 +75,10 @@ async def triage_ticket(
                 return
             ticket, inquiry = loaded
             vector = await loop.run_in_executor(executor, _embedding, inquiry)
-            context = await sync_to_async(_context)(inquiry, vector, ticket)
+            context, about = await sync_to_async(_gather)(ticket, inquiry, vector)
         with tracing(ticket.correlation_id):
             verdict = await read(inquiry, context)
-        await sync_to_async(_store)(claimed, verdict, vector, int((time.monotonic() - began) * 1000))
+        await sync_to_async(_store)(claimed, verdict, about, int((time.monotonic() - began) * 1000))
     except Exception as error:
         log.exception("triage_broke", ticket=claimed.pk)
         await sync_to_async(fail)(claimed, f"{type(error).__name__} while reading")
@@ -105,14 +107,31 @@ def _load(claimed: Claimed) -> tuple[Ticket, Inquiry] | None:
     return (ticket, inquiry_of(ticket, list(ticket.messages.all()))) if ticket else None
 
 
-def _context(inquiry: Inquiry, vector: Any, ticket: Ticket) -> Context:
-    """What this reading leans on, by the engines that the ticket is to be read with."""
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What is kept of a text beside the verdict on it."""
+
+    vector: Any
+    text_hash: str
+    basis: str
+    similar: list[dict[str, Any]]
+
+
+def _gather(ticket: Ticket, inquiry: Inquiry, vector: Any) -> tuple[Context, _About]:
+    """What the reading leans on, by the engines it is to be read with: the verdict on the same text where there is one."""
     if ticket.read_with == ReadWith.ANSWER:
-        return with_answer(gather(inquiry, vector, ticket=ticket), ticket)
-    return gather(inquiry, vector, ticket=ticket, engine=ticket.read_with)
+        context = with_answer(gather(inquiry, vector, ticket=ticket), ticket)
+    else:
+        context = gather(inquiry, vector, ticket=ticket, engine=ticket.read_with)
+    about = _About(
+        vector, repeats.text_hash(inquiry), repeats.basis_of(inquiry, context), numbers_like(vector, ticket.number)
+    )
+    if ticket.read_with == ReadWith.CASCADE:
+        context = replace(context, earlier=repeats.earlier(ticket, inquiry, context))
+    return context, about
 
 
-def _store(claimed: Claimed, verdict: Verdict, vector: Any, milliseconds: int) -> None:
+def _store(claimed: Claimed, verdict: Verdict, about: _About, milliseconds: int) -> None:
     """Keep the verdict as a Suggestion and let it fill what no person has set, if the claim still holds."""
     with transaction.atomic():
         tickets = Ticket.objects.select_for_update(of=("self",)).select_related("team")
@@ -122,20 +141,20 @@ def _store(claimed: Claimed, verdict: Verdict, vector: Any, milliseconds: int) -
             return
         engine = verdict.fields["category"].engine if "category" in verdict.fields else "rules"
         with acting(f"machine:{engine}", correlation_id=ticket.correlation_id):
-            suggestion = _keep(ticket, verdict, milliseconds)
+            suggestion = _keep(ticket, verdict, about, milliseconds)
             _apply(ticket, verdict)
-            ticket.embedding = vector
+            ticket.embedding, ticket.text_hash = about.vector, about.text_hash
             ticket.triage_state, ticket.triaged_at, ticket.lease_until = TriageState.TRIAGED, timezone.now(), None
             ticket.attempts, ticket.error, ticket.read_with = 0, "", ReadWith.CASCADE
             ticket.save()
-            Example.objects.filter(ticket=ticket).update(embedding=vector)
+            Example.objects.filter(ticket=ticket).update(embedding=about.vector)
             _draft(ticket, suggestion)
             draw(ticket)
             follow(ticket)
             announce(ticket, "read")
 
 
-def _keep(ticket: Ticket, verdict: Verdict, milliseconds: int) -> Suggestion:
+def _keep(ticket: Ticket, verdict: Verdict, about: _About, milliseconds: int) -> Suggestion:
     return Suggestion.objects.create(
         ticket=ticket,
         fields={
@@ -145,6 +164,7 @@ def _keep(ticket: Ticket, verdict: Verdict, milliseconds: int) -> Suggestion:
                 "band": reading.band,
                 "reason": reading.reason,
                 "engine": reading.engine,
+                "because": list(reading.because),
             }
             for name, reading in verdict.fields.items()
         },
@@ -158,6 +178,10 @@ def _keep(ticket: Ticket, verdict: Verdict, milliseconds: int) -> Suggestion:
         prompt_version=verdict.prompt_version,
         notes=list(verdict.notes),
         last_message_id=last_inbound(ticket),
+        # a copy is never copied, so that no verdict outlives its days; nor is one that an engine is missing from
+        basis=about.basis if verdict.complete and verdict.repeat_of is None else "",
+        repeat_of=verdict.repeat_of,
+        similar=about.similar,
         milliseconds=milliseconds,
     )
 
@@ -178,6 +202,7 @@ def _apply(ticket: Ticket, verdict: Verdict) -> None:
             "confidence": round(float(reading.confidence), 4),
             "band": reading.band,
             "reason": reading.reason,
+            **({"because": list(reading.because)} if reading.because else {}),
         }
     if ticket.team is None and not ticket.decided_by_person("team"):
         ticket.team, _ = Team.objects.get_or_create(key=MANUAL_REVIEW, defaults={"name": "Manual review"})

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pgtrigger
 from django.db import models
+from django.db.models import Q
 
 from tickets.models.message import Message
 from tickets.models.ticket import Ticket
@@ -11,7 +12,7 @@ class Suggestion(models.Model):
     """A Verdict stored for a ticket. Never changed, only followed by another."""
 
     ticket = models.ForeignKey(Ticket, models.CASCADE, related_name="suggestions")
-    # {field: {value, confidence, band, reason, engine}}
+    # {field: {value, confidence, band, reason, engine, because: [numbers of decided tickets]}}
     fields = models.JSONField()
     confidence = models.FloatField()
     escalated = models.BooleanField()
@@ -23,11 +24,19 @@ class Suggestion(models.Model):
     prompt_version = models.CharField(max_length=40, blank=True)
     notes = models.JSONField(default=list, blank=True)
     last_message = models.ForeignKey(Message, models.SET_NULL, null=True, related_name="+")
+    # what the verdict rests on, hashed (tickets.repeats); empty where it must not be taken over
+    basis = models.CharField(max_length=64, blank=True)
+    # a ticket's number and no foreign key: this row never changes, not even when that ticket goes
+    repeat_of = models.PositiveBigIntegerField(null=True, blank=True)
+    similar = models.JSONField(default=list, blank=True, help_text="[{number, similarity}] when it was read.")
     milliseconds = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["-pk"]
+        indexes = [
+            models.Index(fields=["basis", "-created_at"], condition=~Q(basis=""), name="suggestion_basis"),
+        ]
         triggers = [pgtrigger.Protect(name="never_changed", operation=pgtrigger.Update)]
 
     def __str__(self) -> str:

@@ -164,6 +164,8 @@ class Ticket(Work):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="assigned_tickets"
     )
     embedding = HalfVectorField(dimensions=384, null=True, blank=True, editable=False)
+    # of the cleaned conversation as it was read last (tickets.repeats); tickets of one text have one hash
+    text_hash = models.CharField(max_length=64, blank=True, editable=False)
 
     due_at = models.DateTimeField(null=True, blank=True, editable=False)
     first_replied_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -199,6 +201,7 @@ class Ticket(Work):
             models.Index(fields=["status", "-created_at", "-number"], name="ticket_tab"),
             models.Index(fields=["-updated_at"], name="ticket_updated"),
             models.Index(fields=["lane", "number"], condition=Q(triage_state=TriageState.SUBMITTED), name="ticket_due"),
+            models.Index(fields=["text_hash"], condition=~Q(text_hash=""), name="ticket_same_text"),
             models.Index(fields=["lease_until"], condition=Q(triage_state="processing"), name="ticket_leased"),
             HnswIndex(
                 name="ticket_nearest", fields=["embedding"], opclasses=["halfvec_cosine_ops"], m=16, ef_construction=64

@@ -8,6 +8,7 @@ from typing import Any
 from tickets.actions.decided import LABELS
 from tickets.models import Effort, Priority, Sentiment, Severity, Suggestion, Ticket, Tier
 from tickets.models.taxonomy import Label
+from tickets.models.ticket import TicketQuerySet
 from triage.pipeline.types import FIELDS
 
 CHOICES: dict[str, list[tuple[str, str]]] = {
@@ -25,7 +26,10 @@ BANDS = {"apply": "Applied", "suggest": "Suggested", "ask": "Unsure"}
 
 @dataclass(frozen=True, slots=True)
 class FieldRow:
-    """One field of the proposal. `value` and `suggested` are spelled as a form sends them."""
+    """One field of the proposal. `value` and `suggested` are spelled as a form sends them.
+
+    `because` are decided tickets with the same value, (number, subject), as far as the reader may see them.
+    """
 
     name: str
     word: str
@@ -40,6 +44,7 @@ class FieldRow:
     engine: str
     engine_word: str
     reason: str
+    because: list[tuple[int, str]]
 
     @property
     def by_person(self) -> bool:
@@ -51,14 +56,35 @@ class FieldRow:
         return not self.by_person and bool(self.value or self.suggested)
 
 
-def rows_of(ticket: Ticket, suggestion: Suggestion | None) -> list[FieldRow]:
-    """A row a field, in the order people look: what it is, how urgent, whose, then the rest."""
+def rows_of(ticket: Ticket, suggestion: Suggestion | None, visible: TicketQuerySet | None = None) -> list[FieldRow]:
+    """A row a field, in the order people look: what it is, how urgent, whose, then the rest.
+
+    Of the tickets that a value leans on, those in `visible` are named.
+    """
     labels = {name: list(model._default_manager.filter(active=True)) for name, model in LABELS.items()}
     read = suggestion.fields if suggestion else {}
-    return [_row(ticket, name, read.get(name, {}), labels) for name in FIELDS]
+    leaning = {name: _because(ticket, name, read.get(name, {})) for name in FIELDS}
+    numbers = {number for some in leaning.values() for number in some}
+    subjects: dict[int, str] = {}
+    if visible is not None and numbers:
+        subjects = dict(visible.filter(pk__in=numbers).values_list("pk", "subject"))
+    named = {name: [(number, subjects[number]) for number in leaning[name] if number in subjects] for name in FIELDS}
+    return [_row(ticket, name, read.get(name, {}), labels, named[name]) for name in FIELDS]
 
 
-def _row(ticket: Ticket, name: str, reading: dict[str, Any], labels: dict[str, list[Label]]) -> FieldRow:
+def _because(ticket: Ticket, name: str, reading: dict[str, Any]) -> list[int]:
+    if ticket.decided_by_person(name):
+        return []
+    return list((ticket.provenance.get(name) or reading).get("because", ()))
+
+
+def _row(
+    ticket: Ticket,
+    name: str,
+    reading: dict[str, Any],
+    labels: dict[str, list[Label]],
+    because: list[tuple[int, str]],
+) -> FieldRow:
     held = ticket.provenance.get(name, {})
     value = spelled(ticket.value_of(name))
     choices = CHOICES.get(name) or [(label.key, label.name) for label in labels.get(name, [])]
@@ -83,6 +109,7 @@ def _row(ticket: Ticket, name: str, reading: dict[str, Any], labels: dict[str, l
         engine=engine,
         engine_word=ENGINES.get(engine, ""),
         reason=held.get("reason") or reading.get("reason", ""),
+        because=because,
     )
 
 

@@ -21,14 +21,12 @@ from tickets.actions.drafts import last_inbound
 from tickets.actions.errors import Conflict, Forbidden, Refused
 from tickets.models import Agent, Message, Status, Suggestion, Ticket
 from tickets.models.history import Change, changes_of
-from tickets.models.likeness import filtered_likeness
+from tickets.similar import similar_to
 from tickets.views.frame import person
 from tickets.views.proposal import rows_of
 from triage.models import User
 from triage.models.call import Call
 
-SIMILAR = 5
-ALIKE = 0.45  # cosine; below it two tickets have little in common
 PIECES = ("head", "conversation", "reply_state", "proposal", "facts", "similar", "calls", "history")
 
 
@@ -97,7 +95,8 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
     calls = list(Call.objects.about("ticket", ticket.number).newest_first()[:50])
     costs = [call.cost for call in calls if call.cost is not None]
     agent = Agent.objects.filter(user=user).first()
-    fields = rows_of(ticket, suggestion)
+    visible = Ticket.objects.visible_to(user)
+    fields = rows_of(ticket, suggestion, visible)
     return {
         "ticket": ticket,
         "now": int(timezone.now().timestamp() * 1000),
@@ -109,8 +108,9 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "replied": max((message.pk for message in messages if message.kind == Message.Kind.OUTBOUND), default=0),
         "citations": _citations(suggestion, user),
         "fields": fields,
+        "repeat": suggestion.repeat_of and visible.filter(pk=suggestion.repeat_of).first() if suggestion else None,
         "acceptable": any(field.acceptable and field.value for field in fields),
-        "similar": _similar(ticket, user),
+        "similar": similar_to(ticket, visible),
         "calls": calls,
         "cost": sum(costs) if costs else None,
         "history": _history(ticket),
@@ -132,15 +132,6 @@ def _next(ticket: Ticket, user: User) -> int | None:
     """The newest ticket but this one that waits for a person."""
     waiting = Ticket.objects.visible_to(user).filter(status__in=(Status.IN_REVIEW, Status.ESCALATED))
     return waiting.exclude(pk=ticket.pk).newest_first().values_list("number", flat=True).first()
-
-
-def _similar(ticket: Ticket, user: User) -> list[tuple[Ticket, float]]:
-    if ticket.embedding is None:
-        return []
-    nearest = Ticket.objects.visible_to(user).exclude(pk=ticket.pk).nearest(ticket.embedding)
-    with filtered_likeness():
-        shown = list(nearest.only("number", "subject", "status", "created_at")[:SIMILAR])
-    return [(other, 1 - other.distance) for other in shown if 1 - other.distance >= ALIKE]
 
 
 def _citations(suggestion: Suggestion | None, user: User) -> list[dict[str, Any]]:

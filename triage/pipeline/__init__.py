@@ -6,7 +6,8 @@ import asyncio
 
 from triage.pipeline.classify import Classified, classify
 from triage.pipeline.decide import decide, readable, unreadable
-from triage.pipeline.draft import draft
+from triage.pipeline.draft import Draft, Fields, draft
+from triage.pipeline.repeat import classify_again, draft_again
 from triage.pipeline.types import Context, Inquiry, Verdict
 
 __all__ = ["read"]
@@ -15,12 +16,13 @@ __all__ = ["read"]
 async def read(inquiry: Inquiry, context: Context) -> Verdict:
     """What the machine thinks of one inquiry. Raises nothing on account of the text or of a model's answer."""
     if await asyncio.to_thread(readable, inquiry):
-        classified = await classify(inquiry, context)
+        again = context.earlier
+        classified = await (classify_again(inquiry, again) if again else classify(inquiry, context))
         decided = decide(inquiry, classified, context)
     else:
         classified = Classified({})
         decided = unreadable(inquiry)
-    drafted = await draft(inquiry, decided.fields, context) if context.want_draft else None
+    drafted = await _drafted(inquiry, decided.fields, context) if context.want_draft else None
     return Verdict(
         fields=decided.fields,
         escalated=decided.escalated,
@@ -29,5 +31,12 @@ async def read(inquiry: Inquiry, context: Context) -> Verdict:
         model=classified.model or (drafted.model if drafted else ""),
         prompt_version=classified.prompt_version or (drafted.prompt_version if drafted else ""),
         complete=classified.complete,
+        repeat_of=context.earlier.number if context.earlier else None,
         notes=(*classified.notes, *(drafted.notes if drafted else ())),
     )
+
+
+async def _drafted(inquiry: Inquiry, fields: Fields, context: Context) -> Draft:
+    if context.earlier is not None:
+        return draft_again(inquiry, fields, context, context.earlier)
+    return await draft(inquiry, fields, context)

@@ -41,7 +41,7 @@ _promise = re.compile(
     r"|\bwill be (?:fixed|resolved|refunded|ready|released|delivered) (?:by|on|within|before|today|tomorrow)\b",
     re.IGNORECASE,
 )
-_greeting = re.compile(r"(?:hello|hi|hey|dear|good (?:morning|afternoon|evening))\b[^\n]{0,60}[,.!:]?", re.IGNORECASE)
+GREETING = re.compile(r"(?:hello|hi|hey|dear|good (?:morning|afternoon|evening))\b[^\n]{0,60}[,.!:]?", re.IGNORECASE)
 _farewell = re.compile(
     r"(?:kind|best|warm) regards\b.*|(?:regards|cheers|sincerely|best wishes)\W*(?:\n.*)?", re.IGNORECASE | re.DOTALL
 )
@@ -79,7 +79,7 @@ def from_template(inquiry: Inquiry, fields: Fields, context: Context) -> Drafted
     priority = _held(fields, "priority", "P3")
     quoted, citations = _quotation(context.answers)
     paragraphs = [
-        _hello(inquiry.requester_name),
+        hello(inquiry.requester_name),
         replies["opening"].get(sentiment, replies["opening"]["neutral"]),
         *quoted,
         replies["body"].get(category, replies["body"]["other"]),
@@ -158,7 +158,7 @@ def _cleared(answer: Answered) -> str:
         text = paragraph.strip()
         if not text or text in _phrases() or text.startswith(">"):
             continue
-        if _greeting.fullmatch(text) or _farewell.fullmatch(text) or _is_sla(text):
+        if GREETING.fullmatch(text) or _farewell.fullmatch(text) or _is_sla(text):
             continue
         kept.append(text)
     return redact("\n\n".join(kept)[:MAX_QUOTE], answer.names).strip()
@@ -190,7 +190,8 @@ def _held(fields: Fields, name: FieldName, otherwise: str) -> str:
     )
 
 
-def _hello(name: str) -> str:
+def hello(name: str) -> str:
+    """The first line of a letter, with the name where it looks like one."""
     plain = " ".join(name.split())
     greeting = _replies()["greeting"]
     # A name is put into a letter only when it looks like one: no addresses, links or markup.

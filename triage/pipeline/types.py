@@ -211,6 +211,26 @@ class LocalReader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Drafted:
+    text: str
+    engine: Literal["model", "template"]
+    citations: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What the same text was read as before, on ticket `number`, people's decisions put in.
+
+    `draft` is one that this requester may see, `notes` what is to be said about it; without one the templates serve.
+    """
+
+    number: int
+    readings: Readings
+    draft: Drafted | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What a reading may lean on; gathered by the caller, so that the pipeline needs no database.
 
@@ -231,13 +251,7 @@ class Context:
     want_draft: bool = True
     engine: Literal["cascade", "local", "model", "rules"] = "cascade"
     prompt: Prompt | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Drafted:
-    text: str
-    engine: Literal["model", "template"]
-    citations: tuple[Mapping[str, Any], ...] = ()
+    earlier: Earlier | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +266,7 @@ class Verdict:
     prompt_version: str = ""
     notes: tuple[str, ...] = ()
     complete: bool = True  # False: an engine that should have read it could not
+    repeat_of: int | None = None
 
     @property
     def confidence(self) -> float:

@@ -50,7 +50,7 @@ from tickets.channels.api.schemas import (
 )
 from tickets.channels.base import Inbound, clean_line, complaints
 from tickets.models import ApiKey, Message, Priority, Source, Status, Ticket, TriageState
-from tickets.models.likeness import filtered_likeness
+from tickets.similar import similar_to
 
 BODY_LIMIT = 1_000_000  # bytes; the longest description, every character escaped, is 600,000
 NAMES = {"text": "description", "idempotency_key": "Idempotency-Key"}
@@ -273,19 +273,15 @@ def add_comment(request: HttpRequest, number: int, body: NewComment) -> HttpResp
 
 @api.get("/tickets/{int:number}/similar", response={200: SimilarPage, **PROBLEMS}, summary="Tickets like this one")
 def similar_tickets(request: HttpRequest, number: int, how_many: Query[HowMany]) -> HttpResponse:
-    """The nearest by embedding; none before the ticket is read."""
+    """The nearest, near or not: `similarity` is the cosine, or the share of common words before the ticket is read."""
     key = caller(request, "read")
     known_only(request, HowMany)
     ticket = find(key, number)
-    if ticket.embedding is None:
-        return answer({"items": []})
-    with filtered_likeness():
-        nearest = tickets_of(key).nearest(ticket.embedding).exclude(pk=number)
-        found = list(nearest.only("number", "subject")[: how_many.limit])
+    found = similar_to(ticket, tickets_of(key), limit=how_many.limit, at_least=-1)
     return answer(
         {
             "items": [
-                {"number": near.number, "title": near.subject, "similarity": round(1 - near.distance, 4)}
+                {"number": near.ticket.number, "title": near.ticket.subject, "similarity": round(near.likeness, 4)}
                 for near in found
             ]
         }
