@@ -118,7 +118,7 @@ class _About:
 
 
 def _gather(ticket: Ticket, inquiry: Inquiry, vector: Any) -> tuple[Context, _About]:
-    """What the reading leans on, by the engines it is to be read with: the verdict on the same text where there is one."""
+    """What the reading leans on, by the engines it is to be read with; also the verdict on the same text."""
     if ticket.read_with == ReadWith.ANSWER:
         context = with_answer(gather(inquiry, vector, ticket=ticket), ticket)
     else:
