@@ -12,7 +12,7 @@ from django.utils import timezone
 from tickets.models.choices import ReadWith
 from tickets.models.ticket import Ticket
 from tickets.models.work import Work
-from triage.models import Artifact, BatchRequest
+from triage.models import Artifact, BatchRequest, Pause
 from triage.pipeline.types import FieldName
 
 # What is compared; a summary is free text, in which two readings never agree.
@@ -125,9 +125,12 @@ class ReplayTicketQuerySet(models.QuerySet["ReplayTicket"]):
         return self.exclude(state__in=ReplayTicket.SETTLED)
 
     def due(self, now: datetime) -> Self:
-        """Rows that a worker takes: all of a comparison's, and those whose request a batch needs."""
+        """Rows that a worker takes: all of a comparison's, and those whose request a batch needs. None in a pause."""
         mine = ~Q(replay__kind=Replay.Kind.STORE) | Q(replay__batch=True)
-        return self.filter(mine, state=ReplayTicket.State.WAITING, not_before__lte=now, replay__state="running")
+        paused = models.Exists(Pause.objects.filter(ended_at=None))
+        return self.filter(
+            ~paused, mine, state=ReplayTicket.State.WAITING, not_before__lte=now, replay__state="running"
+        )
 
 
 class ReplayTicket(Work):

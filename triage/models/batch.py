@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from triage.models.call import Call
+from triage.models.pause import Pause
 
 
 def _token() -> str:
@@ -18,9 +19,11 @@ def _token() -> str:
 
 class BatchQuerySet(models.QuerySet["MessageBatch"]):
     def due(self, now: datetime) -> Self:
-        """Something is to be done about them now, and nobody does it."""
+        """Something is to be done about them now, and nobody does it. A pause keeps back what was never sent."""
         free = Q(lease_until=None) | Q(lease_until__lt=now)
-        return self.filter(free, state__in=MessageBatch.UNDER_WAY, not_before__lte=now)
+        paused = models.Exists(Pause.objects.filter(ended_at=None))
+        unsent = Q(state=MessageBatch.State.PREPARED)
+        return self.filter(~(paused & unsent), free, state__in=MessageBatch.UNDER_WAY, not_before__lte=now)
 
     def under_way(self) -> Self:
         return self.filter(state__in=MessageBatch.UNDER_WAY)

@@ -25,7 +25,7 @@ from tickets.models import Comparison, Delivery, Lane, Replay, ReplayTicket, Sug
 from tickets.reader import Reader
 from triage.learning.live import store
 from triage.learning.payload import starter_fit
-from triage.models import Artifact, BatchRequest, Budget, Call, MessageBatch, Spending, User
+from triage.models import Artifact, BatchRequest, Budget, Call, MessageBatch, Pause, Spending, User
 from triage.providers.fake_batches import FakeBatchesAPI
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -219,6 +219,16 @@ def test_cancelled_it_reads_nothing_more_and_keeps_what_it_has(read_tickets: lis
     assert set(Comparison.objects.values_list("row", flat=True)) == {done.pk}
     with pytest.raises(Conflict):
         replay.cancel(replay=compared, by=lead)
+
+
+def test_in_a_pause_nothing_is_compared(read_tickets: list[Ticket]) -> None:
+    compared = start()
+    Pause.begin(by="ada", reason="")
+    drain()
+    assert states(compared) == ["waiting"] * 3
+    Pause.end(by="ada")
+    drain()
+    assert states(compared) == ["done"] * 3
 
 
 def test_an_interactive_cluster_never_takes_a_comparison(read_tickets: list[Ticket]) -> None:
