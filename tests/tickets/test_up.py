@@ -155,6 +155,29 @@ def test_a_setting_that_makes_no_sense_stops_it_before_anything_starts(
     assert "Traceback" not in done.stderr and "Starting" not in done.stdout
 
 
+def test_a_second_desk_on_the_same_folder_is_told_where_the_first_is(desk: dict[str, str]) -> None:
+    var = Path(desk["TRIAGE_VAR"])
+    lock = instance.take(var, address="http://desk.example.org")
+    assert lock is not None
+    try:
+        done = manage(desk, "up")
+    finally:
+        os.close(lock)
+    assert done.returncode != 0
+    assert f"{var} runs already at http://desk.example.org (process {os.getpid()})" in done.stderr
+    assert "Traceback" not in done.stderr and "Starting" not in done.stdout
+
+
+def test_a_port_that_is_taken_is_told_with_another_to_choose(desk: dict[str, str]) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", int(desk["PORT"])))
+        other.listen()
+        done = manage(desk, "up")
+    assert done.returncode != 0
+    assert f"Choose another: PORT={int(desk['PORT']) + 1} make up" in done.stderr
+    assert "Traceback" not in done.stderr and "Starting" not in done.stdout
+
+
 def test_a_database_that_does_not_answer_is_told_in_a_sentence_without_the_password(desk: dict[str, str]) -> None:
     address = {"DATABASE_URL": "postgres://desk:hush@127.0.0.1:1/desk", "SECRET_KEY": "k" * 50}
     done = manage({**desk, **address}, "up")
