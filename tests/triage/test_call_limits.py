@@ -238,7 +238,7 @@ def test_what_is_personal_is_masked_before_the_cut_that_could_hide_half_of_it(
 def test_what_a_server_lacks_costs_one_failed_call_an_hour_over_all_processes(
     settings: Settings, lack: dict[str, bool]
 ) -> None:
-    with FakeMessagesAPI(**lack) as own:  # type: ignore[arg-type]
+    with FakeMessagesAPI(**lack) as own:
         settings.ANTHROPIC_BASE_URL, settings.ANTHROPIC_API_KEY = own.base_url, ""
 
         def newer() -> int:
