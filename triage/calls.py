@@ -172,10 +172,11 @@ def _remembered(provider: Provider, model: str) -> tuple[Ability, bool] | None:
 
 
 def _ability(provider: Provider, model: str) -> tuple[Ability, bool]:
-    """How to ask this server, and whether this call finds it out for all; remembered for a minute."""
+    """How to ask this server, and whether this call finds it out for all. Remembered for a while: shorter where it
+    takes less than all, for another process may be finding out that it takes more."""
     ability, tries = ModelServer.ability(provider.endpoint, model, doubtful=provider.doubtful)
     if not tries:
-        _learned[provider.endpoint, model] = (time.monotonic() + 60, ability)
+        _learned[provider.endpoint, model] = (time.monotonic() + (60 if ability == Ability() else 5), ability)
     return ability, tries
 
 
