@@ -39,8 +39,8 @@ def test_what_the_model_reads_is_in_the_ledger_and_the_summary_is_its_own(visit:
     wait_for(lambda: len(desk.rows(answered, str(number))) >= 2, seconds=60, what="the model classified and drafted")
     page = visit("/calls/")
     # Demo tickets are being read meanwhile: their calls may fill the first page.
-    page.get_by_label("Ticket").fill(str(number))
-    page.get_by_label("Ticket").press("Enter")
+    page.locator("#filter-ticket").fill(str(number))
+    page.locator("#filter-ticket").press("Enter")
     expect(page.locator(".calls tbody tr", has_not_text=f"#{number}")).to_have_count(0)
     line = page.locator(".calls tbody tr", has_text=f"#{number}").first
     expect(line).to_contain_text("claude-haiku-5-5")
