@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import itertools
+import json
 import os
 import re
 import signal
@@ -14,9 +15,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit, live
-from tests.running import RunningDesk, wait_for
+from tests.running import ROOT, RunningDesk, wait_for
 
 pytestmark = pytest.mark.browser
+DEMO = json.loads((ROOT / "tickets/starter/demo.json").read_text())
 numbers = itertools.count(1)
 
 
@@ -100,7 +102,9 @@ def test_without_a_session_the_desk_asks_to_sign_in_and_then_shows_the_demo_tick
     )
     signed.reload()
     expect(signed.locator("[data-triage]")).to_have_count(0)
-    assert signed.locator("#rows .cell-category:has-text('Not decided')").count() < 10
+    # Other tests have sent words that mean nothing; those of the demo came first.
+    undecided = "SELECT count(*) FROM tickets_ticket WHERE category_id IS NULL AND number <= %s"
+    assert desk.rows(undecided, len(DEMO))[0][0] < 10
 
 
 def test_a_ticket_from_the_form_appears_by_itself_and_is_read(visit: Visit, desk: RunningDesk) -> None:

@@ -251,6 +251,7 @@ def test_imported_tickets_come_before_comparisons(read_tickets: list[Ticket], ma
             await working._take_up(one, one)
             taken.extend((len(working.reading), len(working.comparing)))
             await asyncio.gather(*working.reading, *working.comparing)
+        await working.threads.close()
 
     asyncio.run(once())
     assert taken == [tasks.WITHOUT_MODEL, 0]
