@@ -80,7 +80,9 @@ def sla(ticket: Ticket) -> Clock | None:
         return None
     left = due - timezone.now()
     if left.total_seconds() < 0:
-        return Clock("late", f"-{short(left)}", f"First answer overdue by {short(left)}")
+        span = short(left)
+        by = "a moment" if span == "now" else span
+        return Clock("late", "now" if span == "now" else f"-{span}", f"First answer overdue by {by}")
     state = "soon" if left < (due - ticket.created_at) / 4 else "running"
     return Clock(state, short(left) if left.total_seconds() >= 60 else "<1m", f"First answer due in {short(left)}")
 
