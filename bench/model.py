@@ -32,13 +32,12 @@ def _measure(running: Desk) -> list[Row]:
     from tickets.models import Ticket
 
     waits = []
-    for number in range(13):
+    for number in range(12):
         asyncio.run(post_steadily(running, rate=1000, seconds=0.001, text=f"{TEXT} {number}"))
         running.wait_until_read(60)
         ticket = Ticket.objects.latest("number")
         assert ticket.triaged_at is not None
-        if number:  # the first waits until a new desk has fitted its local engine
-            waits.append((ticket.triaged_at - ticket.created_at).total_seconds())
+        waits.append((ticket.triaged_at - ticket.created_at).total_seconds())
     first = Ticket.objects.latest("number").number
     asyncio.run(post_steadily(running, rate=60, seconds=TICKETS / 60, text=TEXT))
     began = time.monotonic()

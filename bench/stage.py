@@ -28,7 +28,7 @@ def free_port() -> int:
 
 @dataclass
 class Desk:
-    """A running desk: its address, an API key, its folder, and how long it took to be ready, in seconds."""
+    """A running desk: its address, an API key, its folder, and the seconds until web, database and worker were ready."""
 
     port: int
     var: Path
@@ -102,10 +102,12 @@ def _wait_ready(port: int, process: subprocess.Popen[bytes]) -> None:
         if process.poll() is not None:
             raise RuntimeError(f"manage.py up ended with {process.returncode}")
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1):
-                return
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+                if json.load(answer)["status"] == "ok":  # degraded as long as no worker has given a sign of life
+                    return
         except OSError:
-            time.sleep(0.05)
+            pass
+        time.sleep(0.05)
     raise TimeoutError("the desk did not come up")
 
 
