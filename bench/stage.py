@@ -28,7 +28,7 @@ def free_port() -> int:
 
 @dataclass
 class Desk:
-    """A running desk: its address, an API key, its folder, and the seconds until web, database and worker were ready."""
+    """A running desk: its address, an API key, its folder, and the seconds until web, database and worker answered."""
 
     port: int
     var: Path
