@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Unreadable(Exception):
@@ -81,11 +81,14 @@ class Weights:
     reference: Floats | None = None
     about: dict[str, Any] | None = None
 
-    def scores(self, text: str, vector: Vector) -> tuple[Floats, Floats, Any]:
-        """Raw scores of all columns by embedding and by words, and the word features that were found."""
+    def scores(self, text: str, vector: Vector, signs: Sequence[str] = ()) -> tuple[Floats, Floats, Any]:
+        """Raw scores of all columns by embedding and by words, and the word features that were found.
+
+        `text` is cleaned; `signs` are those of the raw text.
+        """
         import numpy as np
 
-        indices, weights = self.words.transform(text)
+        indices, weights = self.words.transform(text, signs)
         by_words = weights @ self.letters[indices].astype(np.float32) + self.letters_bias
         return vector @ self.embedding + self.embedding_bias, by_words, (indices, weights)
 
@@ -99,11 +102,12 @@ class Weights:
             "heads": [asdict(head) for head in self.heads],
             "novelty": asdict(self.novelty),
             "words": len(self.words.words),
+            "signs": len(self.words.signs),
             "about": self.about or {},
         }
         arrays = {
             "header": _as_bytes(json.dumps(header)),
-            "vocabulary": _as_bytes("\n".join([*self.words.words, *self.words.letters])),
+            "vocabulary": _as_bytes("\n".join([*self.words.words, *self.words.letters, *self.words.signs])),
             "idf": self.words.idf,
             "embedding": self.embedding,
             "embedding_bias": self.embedding_bias,
@@ -129,9 +133,9 @@ def from_bytes(payload: bytes) -> Weights:
             raise Unreadable("It was fitted for another version of the engine.")
         text = arrays["vocabulary"].tobytes().decode()
         vocabulary = text.split("\n") if text else []
-        count = header["words"]
+        count, until = header["words"], len(vocabulary) - header["signs"]
         weights = Weights(
-            words=Words(vocabulary[:count], vocabulary[count:], arrays["idf"]),
+            words=Words(vocabulary[:count], vocabulary[count:until], arrays["idf"], vocabulary[until:]),
             heads=tuple(Head(**{**head, "values": tuple(head["values"])}) for head in header["heads"]),
             embedding=arrays["embedding"],
             embedding_bias=arrays["embedding_bias"],

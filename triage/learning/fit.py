@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from triage.embedding.clean import clean
+from triage.engines.signs import signs
 from triage.engines.weights import Head, Novelty, Weights
-from triage.engines.words import Words, fit_words
+from triage.engines.words import MAX_FEATURES, Words, fit_words
 from triage.learning.calibrate import Calibration, calibrate, calibration_error, softmax, threshold
 from triage.pipeline.types import FieldValue
 
@@ -27,23 +29,30 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 APPLY_PRECISION = 0.95
-EMBEDDING_C = 30.0
-WORDS_C = 10.0
+# Few values want a stronger penalty, many values a weaker one; out-of-fold log loss says which.
+EMBEDDING_C = (3.0, 10.0, 30.0)
+WORDS_C = (10.0,)
 _TOLERANCE = 1e-4  # 1e-3 stops early and costs 2.5 points
 _ITERATIONS = 3_000
 # Up to here the word features of n texts are turned into n coordinates: the same fit, many times faster.
 _ROTATE_UP_TO = 2_000
+# Features by values, at most: lbfgs keeps some twenty copies of the coefficients.
+_COEFFICIENTS = 4_000_000
 _UNSEEN = math.log(1e-6)  # a class that a fold never saw
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A cleaned text, its embedding, and the labels somebody stands for. `decided`: by a person at this desk."""
+    """A text as `Inquiry.text` has it, its embedding, and the labels somebody stands for.
+
+    `decided`: by a person at this desk. `source`: the name of the door it came by, if any.
+    """
 
     text: str
     vector: Vector
     labels: Mapping[str, FieldValue]
     decided: bool = False
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,7 @@ class _Space:
 
     rows: Any
     back: Matrix | None
-    penalty: float
+    penalties: tuple[float, ...]
 
     def full(self, coefficients: Matrix) -> Matrix:
         return coefficients if self.back is None else coefficients @ self.back
@@ -76,21 +85,31 @@ class Fitted:
     held_out: Mapping[str, OutOfFold]
 
 
-def fit(examples: Sequence[Example], fields: Sequence[str]) -> Fitted:
-    """Fit every field that at least two values are known of. Raises ValueError when there is none."""
+def fit(examples: Sequence[Example], fields: Sequence[str], names: Sequence[Example] = ()) -> Fitted:
+    """Fit every field that at least two values are known of. Raises ValueError when there is none.
+
+    `names` are the values' own names as texts. They are learned from like any example, which helps most where a value
+    has few, but nothing is measured on them and no word feature comes from them.
+    """
     from threadpoolctl import threadpool_limits
 
     # The matrices are small: threads that share two cores with the worker make each fit thirty times slower.
     with threadpool_limits(1):
-        return _fit(examples, fields)
+        return _fit(examples, fields, names)
 
 
-def _fit(examples: Sequence[Example], fields: Sequence[str]) -> Fitted:
+def _fit(examples: Sequence[Example], fields: Sequence[str], names: Sequence[Example]) -> Fitted:
     import numpy as np
 
-    words = fit_words(example.text for example in examples)
-    spaces = (_embedding_space(examples), _words_space(words, examples))
-    fitted = [one for one in (_fit_field(name, examples, spaces) for name in fields) if one is not None]
+    columns = max(len(_distinct([one.labels[name] for one in examples if name in one.labels])) for name in fields)
+    words = fit_words(
+        (clean(one.text) for one in examples),
+        (signs(one.text, one.source) for one in examples),
+        at_most=min(MAX_FEATURES, _COEFFICIENTS // (2 * max(columns, 1))),
+    )
+    everything = [*examples, *names]
+    spaces = (_embedding_space(everything), _words_space(words, everything))
+    fitted = [one for one in (_fit_field(name, examples, names, spaces) for name in fields) if one is not None]
     if not fitted:
         raise ValueError("No field has two values to tell apart.")
     parts = [one.parts for one in fitted]
@@ -108,13 +127,29 @@ def _fit(examples: Sequence[Example], fields: Sequence[str]) -> Fitted:
 
 
 @dataclass(frozen=True, slots=True)
+class _Labelled:
+    """The texts a field's label is known of, and its place among `classes`.
+
+    `always` and `answers`: rows that are fitted on in every fold and measured in none, the names of values.
+    """
+
+    rows: Indices
+    truth: Indices
+    classes: int
+    always: Indices
+    answers: Indices
+
+
+@dataclass(frozen=True, slots=True)
 class _Field:
     head: Head
     held_out: OutOfFold
     parts: tuple[Matrix, ...]
 
 
-def _fit_field(name: str, examples: Sequence[Example], spaces: tuple[_Space, _Space]) -> _Field | None:
+def _fit_field(
+    name: str, examples: Sequence[Example], names: Sequence[Example], spaces: tuple[_Space, _Space]
+) -> _Field | None:
     import numpy as np
 
     rows = np.array([row for row, example in enumerate(examples) if name in example.labels], dtype=np.int64)
@@ -122,12 +157,19 @@ def _fit_field(name: str, examples: Sequence[Example], spaces: tuple[_Space, _Sp
     if len(values) < 2:
         return None
     place = {(type(value), value): index for index, value in enumerate(values)}
-    labels = [examples[row].labels[name] for row in rows]
-    truth = np.array([place[type(label), label] for label in labels], dtype=np.int64)
-    held_out = _out_of_fold(rows, truth, len(values), spaces)
+
+    def placed(some: Sequence[Example]) -> list[int]:
+        return [place.get((type(one.labels.get(name)), one.labels.get(name)), -1) for one in some]
+
+    truth = np.array(placed([examples[row] for row in rows]), dtype=np.int64)
+    named = [(len(examples) + row, at) for row, at in enumerate(placed(names)) if at >= 0]
+    always = np.array(named, dtype=np.int64).reshape(-1, 2)
+    known = _Labelled(rows, truth, len(values), always[:, 0], always[:, 1])
+    held_out, penalties = _out_of_fold(known, spaces)
     parts: list[Matrix] = []
-    for space in spaces:
-        coefficients, bias = _logistic(space.rows[rows], truth, len(values), space.penalty)
+    everything, answers = np.concatenate([rows, known.always]), np.concatenate([truth, known.answers])
+    for space, penalty in zip(spaces, penalties, strict=True):
+        coefficients, bias = _logistic(space.rows[everything], answers, len(values), penalty)
         parts.extend((space.full(coefficients), bias))
     head = _head(name, values, held_out, [examples[row].decided for row in rows])
     return _Field(head, held_out, tuple(parts))
@@ -153,27 +195,41 @@ def _head(name: str, values: list[FieldValue], held_out: OutOfFold, decided: Seq
     )
 
 
-def _out_of_fold(rows: Indices, truth: Indices, classes: int, spaces: tuple[_Space, _Space]) -> OutOfFold:
+def _out_of_fold(known: _Labelled, spaces: tuple[_Space, _Space]) -> tuple[OutOfFold, tuple[float, float]]:
+    """Predictions by heads that had not seen the text, and the penalties that left the least log loss."""
+    fold = _folds(known.truth)
+    by_embedding, by_words = (
+        [(penalty, _scores(known, fold, space, penalty)) for penalty in space.penalties] for space in spaces
+    )
+    tried = [
+        (calibrate(one, other, known.truth), (first, second), one, other)
+        for first, one in by_embedding
+        for second, other in by_words
+    ]
+    best, penalties, one, other = min(tried, key=lambda found: found[0].loss)
+    mixed = best.mix * one + (1 - best.mix) * other
+    return OutOfFold(known.rows, known.truth, softmax(mixed / best.temperature), best), penalties
+
+
+def _scores(known: _Labelled, fold: Indices, space: _Space, penalty: float) -> Matrix:
+    """Log-probabilities of one space's heads, each text by the head that was fitted without its fold."""
     import numpy as np
 
-    fold = _folds(truth)
-    scores = [np.full((len(rows), classes), _UNSEEN) for _ in spaces]
-    for held in range(min(FOLDS, len(rows))):
+    score = np.full((len(known.rows), known.classes), _UNSEEN)
+    for held in range(min(FOLDS, len(known.rows))):
         outside, inside = np.flatnonzero(fold == held), np.flatnonzero(fold != held)
         if not len(outside) or not len(inside):
             continue
-        for score, space in zip(scores, spaces, strict=True):
-            seen = np.unique(truth[inside])
-            if len(seen) < 2:
-                score[np.ix_(outside, seen)] = 0.0
-                continue
-            narrowed = np.searchsorted(seen, truth[inside])
-            coefficients, bias = _logistic(space.rows[rows[inside]], narrowed, len(seen), space.penalty)
-            logits = np.asarray(space.rows[rows[outside]] @ coefficients.T) + bias
-            score[np.ix_(outside, seen)] = np.log(np.maximum(softmax(logits), 1e-12))
-    calibration = calibrate(scores[0], scores[1], truth)
-    mixed = calibration.mix * scores[0] + (1 - calibration.mix) * scores[1]
-    return OutOfFold(rows, truth, softmax(mixed / calibration.temperature), calibration)
+        rows = np.concatenate([known.rows[inside], known.always])
+        answers = np.concatenate([known.truth[inside], known.answers])
+        seen = np.unique(answers)
+        if len(seen) < 2:
+            score[np.ix_(outside, seen)] = 0.0
+            continue
+        coefficients, bias = _logistic(space.rows[rows], np.searchsorted(seen, answers), len(seen), penalty)
+        logits = np.asarray(space.rows[known.rows[outside]] @ coefficients.T) + bias
+        score[np.ix_(outside, seen)] = np.log(np.maximum(softmax(logits), 1e-12))
+    return score
 
 
 def _folds(truth: Indices) -> Indices:
@@ -220,7 +276,7 @@ def _words_space(words: Words, examples: Sequence[Example]) -> _Space:
 
     if not words.size:  # too few texts to share a word: the embedding has to do
         return _Space(np.zeros((len(examples), 1)), np.zeros((1, 0)), WORDS_C)
-    found = [words.transform(example.text) for example in examples]
+    found = [words.transform(clean(one.text), signs(one.text, one.source)) for one in examples]
     pointers = np.concatenate([[0], np.cumsum([len(indices) for indices, _ in found])])
     indices = np.concatenate([indices for indices, _ in found])
     weights = np.concatenate([weights for _, weights in found]).astype(np.float64)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from triage.embedding import clean, embed_all
+from triage.embedding import embed_all
 from triage.engines.weights import Head
 from triage.learning import starter
 from triage.learning.calibrate import threshold
@@ -58,7 +58,7 @@ def starter_examples() -> tuple[Example, ...]:
     rows = starter.rows()
     vectors = embed_all([row.text for row in rows])
     labels = ({str(name): value for name, value in row.labels.items()} for row in rows)
-    return tuple(map(Example, (clean(row.text) for row in rows), vectors, labels))
+    return tuple(map(Example, (row.text for row in rows), vectors, labels))
 
 
 @lru_cache(maxsize=1)

@@ -46,7 +46,7 @@ def test_a_value_with_one_text_is_kept() -> None:
 
 def test_texts_too_few_to_share_a_word_are_fitted_on_their_embedding() -> None:
     fitted = fit(_examples()[4:8], ["kind"]).weights
-    assert fitted.words.size == 0
+    assert not fitted.words.words and not fitted.words.letters
     assert from_bytes(fitted.to_bytes()).heads == fitted.heads
     assert len(fitted.scores("anything", embed("anything"))[1]) == 2
 
@@ -80,3 +80,15 @@ def test_only_decisions_made_here_open_the_way_to_apply() -> None:
 def test_the_same_examples_make_the_same_fit() -> None:
     examples = starter_examples()[::6]
     assert fit(examples, ["category"]).weights.to_bytes() == fit(examples, ["category"]).weights.to_bytes()
+
+
+def test_the_penalty_is_the_one_that_leaves_the_least_loss_out_of_fold(monkeypatch: pytest.MonkeyPatch) -> None:
+    from triage.learning import fit as module
+
+    def loss(*penalties: float) -> float:
+        monkeypatch.setattr(module, "EMBEDDING_C", penalties)
+        return fit(starter_examples()[::3], ["priority"]).held_out["priority"].calibration.loss
+
+    apart = {penalty: loss(penalty) for penalty in (0.1, 3.0, 100.0)}
+    assert loss(*apart) == pytest.approx(min(apart.values()), rel=1e-6)
+    assert max(apart.values()) > min(apart.values()) + 0.01
