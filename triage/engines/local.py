@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from triage.embedding.clean import clean
+from triage.embedding import clean, inner
 from triage.engines import tags
 from triage.engines.signs import signs
 from triage.engines.tags import Likely
@@ -63,7 +63,9 @@ class LocalEngine:
     ) -> dict[FieldName, FieldReading]:
         """A reading of every field there was a fit for. Confidence falls where the text is like nothing known."""
         text = clean(inquiry.text)
-        by_embedding, by_words, features = self._weights.scores(text, vector, signs(inquiry.text, inquiry.source))
+        by_embedding, by_words, features = self._weights.scores(
+            text, vector, inner(inquiry.text), signs(inquiry.text, inquiry.source)
+        )
         neighbours = self._neighbours(vector, examples)
         familiar = familiarity(self._weights.novelty, neighbours[0].likeness if neighbours else 1.0)
         readings: dict[FieldName, FieldReading] = {}

@@ -81,16 +81,17 @@ class Weights:
     reference: Floats | None = None
     about: dict[str, Any] | None = None
 
-    def scores(self, text: str, vector: Vector, signs: Sequence[str] = ()) -> tuple[Floats, Floats, Any]:
+    def scores(self, text: str, vector: Vector, inner: Vector, signs: Sequence[str] = ()) -> tuple[Floats, Floats, Any]:
         """Raw scores of all columns by embedding and by words, and the word features that were found.
 
-        `text` is cleaned; `signs` are those of the raw text.
+        `text` is cleaned; `vector` and `inner` are its embedding and inner layer; `signs` are those of the raw text.
         """
         import numpy as np
 
         indices, weights = self.words.transform(text, signs)
         by_words = weights @ self.letters[indices].astype(np.float32) + self.letters_bias
-        return vector @ self.embedding + self.embedding_bias, by_words, (indices, weights)
+        by_embedding = np.concatenate([vector, inner]) @ self.embedding + self.embedding_bias
+        return by_embedding, by_words, (indices, weights)
 
     def to_bytes(self) -> bytes:
         """An .npz without objects: half precision is enough for what was fitted on a few thousand texts."""
@@ -161,7 +162,7 @@ def version_of(payload: bytes) -> str:
 
 def _check(weights: Weights) -> None:
     columns = sum(len(head.values) for head in weights.heads)
-    expected = ((DIMENSIONS, columns), (columns,), (weights.words.size, columns), (columns,))
+    expected = ((2 * DIMENSIONS, columns), (columns,), (weights.words.size, columns), (columns,))
     found = (weights.embedding.shape, weights.embedding_bias.shape, weights.letters.shape, weights.letters_bias.shape)
     if found != expected or len(weights.words.idf) != weights.words.size:
         raise Unreadable("The stored weights do not fit together.")

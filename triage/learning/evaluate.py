@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from triage.embedding import TURN, clean, embed, embed_all
+from triage.embedding import TURN, clean, embed, embed_both, inner
 from triage.engines.signs import signs
 from triage.learning.calibrate import calibration_error, lower_bound, threshold
 from triage.learning.fit import Example, Fitted, fit
@@ -93,10 +93,10 @@ def evaluate(train: Sequence[Row], test: Sequence[Row]) -> Report:
     if len(labels) < 2:
         return _constant(train, test, time.perf_counter() - began)
     fitted_on = thinned(train, FIT_AT_MOST)
-    vectors = embed_all([row.text for row in fitted_on])
+    read = embed_both([row.text for row in fitted_on])
     examples = [
-        Example(row.text, vector, {LABEL: row.label}, decided=True)
-        for row, vector in zip(fitted_on, vectors, strict=True)
+        Example(row.text, vector, {LABEL: row.label}, decided=True, inner=third)
+        for row, (vector, third) in zip(fitted_on, read, strict=True)
     ]
     fitted = fit(examples, [LABEL], named(LABEL, sorted(labels)))
     seconds = time.perf_counter() - began
@@ -142,7 +142,9 @@ def _predict(fitted: Fitted, test: Sequence[Row]) -> tuple[list[str], Floats, fl
     (head,) = fitted.weights.heads
 
     def read(row: Row) -> tuple[str, float]:
-        by_embedding, by_words, _ = fitted.weights.scores(clean(row.text), embed(row.text), signs(row.text))
+        by_embedding, by_words, _ = fitted.weights.scores(
+            clean(row.text), embed(row.text), inner(row.text), signs(row.text)
+        )
         probabilities = head.probabilities(by_embedding, by_words)
         best = int(probabilities.argmax())
         return str(head.values[best]), float(probabilities[best])

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from triage.embedding.clean import clean
+from triage.embedding import DIMENSIONS, clean, inner_all
 from triage.engines.signs import signs
 from triage.engines.weights import Head, Novelty, Weights
 from triage.engines.words import MAX_FEATURES, Words, fit_words
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 APPLY_PRECISION = 0.95
-# Few values want a stronger penalty, many values a weaker one; out-of-fold log loss says which.
-EMBEDDING_C = (3.0, 10.0, 30.0)
-WORDS_C = (10.0,)
+# Weight of the inner layer beside the embedding, and C: few values want a stronger penalty, many a weaker one, and how
+# a text is put matters more for some fields than for others; out-of-fold log loss says which.
+EMBEDDING_TRIES = ((0.35, 10.0), (0.35, 30.0), (0.7, 10.0))
+WORDS_C = 10.0
 _TOLERANCE = 1e-4  # 1e-3 stops early and costs 2.5 points
 _ITERATIONS = 3_000
 # Up to here the word features of n texts are turned into n coordinates: the same fit, many times faster.
@@ -45,7 +46,8 @@ _UNSEEN = math.log(1e-6)  # a class that a fold never saw
 class Example:
     """A text as `Inquiry.text` has it, its embedding, and the labels somebody stands for.
 
-    `decided`: by a person at this desk. `source`: the name of the door it came by, if any.
+    `decided`: by a person at this desk. `source`: the name of the door it came by, if any. `inner`: the inner layer of
+    the embedding, worked out by the fit where it is not given.
     """
 
     text: str
@@ -53,18 +55,27 @@ class Example:
     labels: Mapping[str, FieldValue]
     decided: bool = False
     source: str = ""
+    inner: Vector | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Space:
-    """One kind of features of all texts: `rows` to fit on, `back` to turn coefficients into the full space."""
+    """One kind of features of all texts: `rows` to fit on, `back` from coefficients to the full space, and C.
+
+    `back` is a matrix, or the weight of each feature.
+    """
 
     rows: Any
     back: Matrix | None
-    penalties: tuple[float, ...]
+    penalty: float
 
     def full(self, coefficients: Matrix) -> Matrix:
-        return coefficients if self.back is None else coefficients @ self.back
+        if self.back is None:
+            return coefficients
+        return coefficients * self.back if self.back.ndim == 1 else coefficients @ self.back
+
+
+_Tries = tuple[tuple[_Space, ...], tuple[_Space, ...]]  # by embedding, by words
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +119,7 @@ def _fit(examples: Sequence[Example], fields: Sequence[str], names: Sequence[Exa
         at_most=min(MAX_FEATURES, _COEFFICIENTS // (2 * max(columns, 1))),
     )
     everything = [*examples, *names]
-    spaces = (_embedding_space(everything), _words_space(words, everything))
+    spaces = (_embedding_spaces(everything), (_words_space(words, everything),))
     fitted = [one for one in (_fit_field(name, examples, names, spaces) for name in fields) if one is not None]
     if not fitted:
         raise ValueError("No field has two values to tell apart.")
@@ -147,9 +158,7 @@ class _Field:
     parts: tuple[Matrix, ...]
 
 
-def _fit_field(
-    name: str, examples: Sequence[Example], names: Sequence[Example], spaces: tuple[_Space, _Space]
-) -> _Field | None:
+def _fit_field(name: str, examples: Sequence[Example], names: Sequence[Example], spaces: _Tries) -> _Field | None:
     import numpy as np
 
     rows = np.array([row for row, example in enumerate(examples) if name in example.labels], dtype=np.int64)
@@ -165,11 +174,11 @@ def _fit_field(
     named = [(len(examples) + row, at) for row, at in enumerate(placed(names)) if at >= 0]
     always = np.array(named, dtype=np.int64).reshape(-1, 2)
     known = _Labelled(rows, truth, len(values), always[:, 0], always[:, 1])
-    held_out, penalties = _out_of_fold(known, spaces)
+    held_out, chosen = _out_of_fold(known, spaces)
     parts: list[Matrix] = []
     everything, answers = np.concatenate([rows, known.always]), np.concatenate([truth, known.answers])
-    for space, penalty in zip(spaces, penalties, strict=True):
-        coefficients, bias = _logistic(space.rows[everything], answers, len(values), penalty)
+    for space in chosen:
+        coefficients, bias = _logistic(space.rows[everything], answers, len(values), space.penalty)
         parts.extend((space.full(coefficients), bias))
     head = _head(name, values, held_out, [examples[row].decided for row in rows])
     return _Field(head, held_out, tuple(parts))
@@ -195,23 +204,21 @@ def _head(name: str, values: list[FieldValue], held_out: OutOfFold, decided: Seq
     )
 
 
-def _out_of_fold(known: _Labelled, spaces: tuple[_Space, _Space]) -> tuple[OutOfFold, tuple[float, float]]:
-    """Predictions by heads that had not seen the text, and the penalties that left the least log loss."""
+def _out_of_fold(known: _Labelled, spaces: _Tries) -> tuple[OutOfFold, tuple[_Space, _Space]]:
+    """Predictions by heads that had not seen the text, and the spaces that left the least log loss."""
     fold = _folds(known.truth)
-    by_embedding, by_words = (
-        [(penalty, _scores(known, fold, space, penalty)) for penalty in space.penalties] for space in spaces
-    )
+    by_embedding, by_words = ([(space, _scores(known, fold, space)) for space in tries] for tries in spaces)
     tried = [
         (calibrate(one, other, known.truth), (first, second), one, other)
         for first, one in by_embedding
         for second, other in by_words
     ]
-    best, penalties, one, other = min(tried, key=lambda found: found[0].loss)
+    best, chosen, one, other = min(tried, key=lambda found: found[0].loss)
     mixed = best.mix * one + (1 - best.mix) * other
-    return OutOfFold(known.rows, known.truth, softmax(mixed / best.temperature), best), penalties
+    return OutOfFold(known.rows, known.truth, softmax(mixed / best.temperature), best), chosen
 
 
-def _scores(known: _Labelled, fold: Indices, space: _Space, penalty: float) -> Matrix:
+def _scores(known: _Labelled, fold: Indices, space: _Space) -> Matrix:
     """Log-probabilities of one space's heads, each text by the head that was fitted without its fold."""
     import numpy as np
 
@@ -226,7 +233,7 @@ def _scores(known: _Labelled, fold: Indices, space: _Space, penalty: float) -> M
         if len(seen) < 2:
             score[np.ix_(outside, seen)] = 0.0
             continue
-        coefficients, bias = _logistic(space.rows[rows], np.searchsorted(seen, answers), len(seen), penalty)
+        coefficients, bias = _logistic(space.rows[rows], np.searchsorted(seen, answers), len(seen), space.penalty)
         logits = np.asarray(space.rows[known.rows[outside]] @ coefficients.T) + bias
         score[np.ix_(outside, seen)] = np.log(np.maximum(softmax(logits), 1e-12))
     return score
@@ -264,10 +271,18 @@ def _logistic(rows: Any, truth: Indices, classes: int, penalty: float) -> tuple[
     return coefficients, bias
 
 
-def _embedding_space(examples: Sequence[Example]) -> _Space:
+def _embedding_spaces(examples: Sequence[Example]) -> tuple[_Space, ...]:
+    """Embedding and inner layer side by side, once for each try."""
     import numpy as np
 
-    return _Space(np.array([example.vector for example in examples], dtype=np.float64), None, EMBEDDING_C)
+    unknown = iter(inner_all([example.text for example in examples if example.inner is None]))
+    inner = [next(unknown) if example.inner is None else example.inner for example in examples]
+    both = np.concatenate([[example.vector for example in examples], inner], axis=1, dtype=np.float64)
+    spaces = []
+    for weight, penalty in EMBEDDING_TRIES:
+        weights = np.repeat([1.0, weight], DIMENSIONS)
+        spaces.append(_Space(both * weights, weights, penalty))
+    return tuple(spaces)
 
 
 def _words_space(words: Words, examples: Sequence[Example]) -> _Space:

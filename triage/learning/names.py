@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from triage.embedding import embed_all
+from triage.embedding import embed_both
 from triage.learning.fit import Example
 
 _joints = re.compile(r"[\W_]+|(?<=[a-z])(?=[A-Z])")
@@ -20,5 +20,8 @@ def named(field: str, values: Iterable[object]) -> list[Example]:
     kept = {value: text for value, text in spoken.items() if _word.search(text)}
     if len(kept) > _AT_MOST:
         return []
-    vectors = embed_all(list(kept.values()))
-    return [Example(text, vector, {field: value}) for (value, text), vector in zip(kept.items(), vectors, strict=True)]
+    read = embed_both(list(kept.values()))
+    return [
+        Example(text, vector, {field: value}, inner=inner)
+        for (value, text), (vector, inner) in zip(kept.items(), read, strict=True)
+    ]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from triage.embedding import clean, embed
+from triage.embedding import clean, embed, inner
 from triage.engines.weights import from_bytes
 from triage.learning.fit import Example, fit
 from triage.learning.payload import starter_examples
@@ -32,7 +32,7 @@ def test_it_learns_what_tells_values_apart() -> None:
     fitted = fit(_examples(), ["kind"])
     (head,) = fitted.weights.heads
     for text, kind in (("the printer prints nothing", "printer"), ("wrong amount on my invoice", "money")):
-        by_embedding, by_words, _ = fitted.weights.scores(text, embed(text))
+        by_embedding, by_words, _ = fitted.weights.scores(text, embed(text), inner(text))
         probabilities = head.probabilities(by_embedding, by_words)
         assert head.values[int(probabilities.argmax())] == kind
         assert float(probabilities.sum()) == pytest.approx(1.0, abs=1e-5)
@@ -48,7 +48,7 @@ def test_texts_too_few_to_share_a_word_are_fitted_on_their_embedding() -> None:
     fitted = fit(_examples()[4:8], ["kind"]).weights
     assert not fitted.words.words and not fitted.words.letters
     assert from_bytes(fitted.to_bytes()).heads == fitted.heads
-    assert len(fitted.scores("anything", embed("anything"))[1]) == 2
+    assert len(fitted.scores("anything", embed("anything"), inner("anything"))[1]) == 2
 
 
 def test_a_field_with_one_value_is_left_out() -> None:
@@ -86,7 +86,7 @@ def test_the_penalty_is_the_one_that_leaves_the_least_loss_out_of_fold(monkeypat
     from triage.learning import fit as module
 
     def loss(*penalties: float) -> float:
-        monkeypatch.setattr(module, "EMBEDDING_C", penalties)
+        monkeypatch.setattr(module, "EMBEDDING_TRIES", [(0.35, penalty) for penalty in penalties])
         return fit(starter_examples()[::3], ["priority"]).held_out["priority"].calibration.loss
 
     apart = {penalty: loss(penalty) for penalty in (0.1, 3.0, 100.0)}

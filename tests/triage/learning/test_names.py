@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from triage.embedding import embed
+from triage.embedding import embed, inner
 from triage.learning import names
 from triage.learning.fit import Example, fit
 from triage.learning.names import named
@@ -32,7 +32,7 @@ def test_names_are_learned_from_where_texts_are_few() -> None:
         weights = fit(_few(), ["kind"], known).weights
         (head,) = weights.heads
         text = "please reset my password"
-        scores = dict(zip(head.values, weights.scores(text, embed(text))[0], strict=True))
+        scores = dict(zip(head.values, weights.scores(text, embed(text), inner(text))[0], strict=True))
         return float(scores["password_reset"] - scores["late_delivery"])
 
     assert lead(named("kind", ["password_reset", "late_delivery"])) > 1.5 * lead([])

@@ -250,7 +250,7 @@ def test_without_an_embedding_the_next_engine_reads(
     desk: Context, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(text: str) -> Any:
-        raise FileNotFoundError("model-int8.onnx")
+        raise FileNotFoundError("model-int8-inner.onnx")
 
     monkeypatch.setattr("triage.embedding.embed", missing)
     verdict = _read(write("Locked out", "I forgot my password"), replace(desk, local=SURE))
