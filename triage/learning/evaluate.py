@@ -244,7 +244,7 @@ def _means(reports: Sequence[Report]) -> dict[str, Any]:
 
 
 def _decoded(path: Path) -> str:
-    """The text of a file in UTF-8 (with or without a mark), UTF-16 with a mark, or else Windows' Western encoding."""
+    """The text of a file in UTF-8 (with or without a mark), UTF-16 with a mark, or by line in Windows' Western."""
     try:
         raw = path.read_bytes()
     except OSError as problem:
@@ -253,8 +253,16 @@ def _decoded(path: Path) -> str:
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError:
-        text = raw.decode("cp1252", "replace")
+        text = "".join(map(_decoded_line, raw.splitlines(keepends=True)))
     return text.replace("\x00", "")
+
+
+def _decoded_line(line: bytes) -> str:
+    """Two exports glued together may be of two encodings: each line is read by itself."""
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode("cp1252", "replace")
 
 
 def table_of(report: Mapping[str, Any]) -> str:
