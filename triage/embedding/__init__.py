@@ -57,6 +57,11 @@ def inner(text: str) -> Vector:
     return _outputs(clean(text)[:_MAX_TOKENISED])[1]
 
 
+def forget() -> None:
+    """Keep no text's vectors, as a process that has read nothing yet."""
+    _outputs.cache_clear()
+
+
 @lru_cache(maxsize=64)  # a reading asks for both, and tickets are read a few at a time
 def _outputs(words: str) -> tuple[Vector, Vector]:
     import numpy as np

@@ -50,9 +50,9 @@ class Head:
         """
         import numpy as np
 
-        mixed = self.mix * _log_softmax(by_embedding) + (1 - self.mix) * _log_softmax(by_words)
-        scaled = mixed / self.temperature
-        if allowed is not None:
+        # What would make log-probabilities of either score is one number a text, and falls out of the last line.
+        scaled = (self.mix * by_embedding + (1 - self.mix) * by_words) / self.temperature
+        if allowed is not None and not all(allowed):
             scaled = np.where(np.array(allowed), scaled, -np.inf)
         spread = np.exp(scaled - scaled.max())
         probabilities: Floats = spread / spread.sum()
@@ -82,16 +82,18 @@ class Weights:
     about: dict[str, Any] | None = None
 
     def scores(self, text: str, vector: Vector, inner: Vector, signs: Sequence[str] = ()) -> tuple[Floats, Floats, Any]:
-        """Raw scores of all columns by embedding and by words, and the word features that were found.
+        """Raw scores of all columns by embedding and by words, and the word features that were found:
+        their indices, weights and coefficients.
 
         `text` is cleaned; `vector` and `inner` are its embedding and inner layer; `signs` are those of the raw text.
         """
         import numpy as np
 
         indices, weights = self.words.transform(text, signs)
-        by_words = weights @ self.letters[indices].astype(np.float32) + self.letters_bias
+        coefficients = self.letters[indices].astype(np.float32)
+        by_words = weights @ coefficients + self.letters_bias
         by_embedding = np.concatenate([vector, inner]) @ self.embedding + self.embedding_bias
-        return by_embedding, by_words, (indices, weights)
+        return by_embedding, by_words, (indices, weights, coefficients)
 
     def to_bytes(self) -> bytes:
         """An .npz without objects: half precision is enough for what was fitted on a few thousand texts."""
@@ -166,14 +168,6 @@ def _check(weights: Weights) -> None:
     found = (weights.embedding.shape, weights.embedding_bias.shape, weights.letters.shape, weights.letters_bias.shape)
     if found != expected or len(weights.words.idf) != weights.words.size:
         raise Unreadable("The stored weights do not fit together.")
-
-
-def _log_softmax(scores: Floats) -> Floats:
-    import numpy as np
-
-    shifted = scores - scores.max()
-    settled: Floats = shifted - np.log(np.exp(shifted).sum())
-    return settled
 
 
 def _as_bytes(text: str) -> Any:

@@ -37,7 +37,7 @@ def test_what_means_the_same_lies_near() -> None:
 def test_many_at_once_are_the_same_as_one_by_one() -> None:
     texts = ["Printer jam", "Refund for March please", "How do I export tasks?"]
     both = embed_both(texts)
-    triage.embedding._outputs.cache_clear()
+    triage.embedding.forget()
     for (vector, third), again, text in zip(both, inner_all(texts), texts, strict=True):
         assert np.array_equal(vector, embed(text))
         assert np.array_equal(third, inner(text)) and np.array_equal(third, again)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from triage.embedding import clean, embed, inner
 from triage.engines.weights import from_bytes
-from triage.learning.fit import Example, fit
+from triage.learning.fit import EMBEDDING_TRIES, FOLDS, FOLDS_OF_MANY, Example, fit
 from triage.learning.payload import starter_examples
 
 KINDS = {
@@ -92,3 +94,24 @@ def test_the_penalty_is_the_one_that_leaves_the_least_loss_out_of_fold(monkeypat
     apart = {penalty: loss(penalty) for penalty in (0.1, 3.0, 100.0)}
     assert loss(*apart) == pytest.approx(min(apart.values()), rel=1e-6)
     assert max(apart.values()) > min(apart.values()) + 0.01
+
+
+def test_of_many_texts_fewer_heads_are_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    from triage.learning import fit as module
+
+    fitted: list[int] = []
+    original = module._logistic
+
+    def counting(rows: Any, truth: Any, classes: int, penalty: float) -> Any:
+        fitted.append(rows.shape[0])
+        return original(rows, truth, classes, penalty)
+
+    monkeypatch.setattr(module, "_logistic", counting)
+    examples = _examples(times=5)
+    few = fit(examples, ["kind"]).held_out["kind"]
+    assert len(fitted) == (len(EMBEDDING_TRIES) + 1) * FOLDS + 2
+    fitted.clear()
+    monkeypatch.setattr(module, "MANY_TEXTS", len(examples) - 1)
+    many = fit(examples, ["kind"]).held_out["kind"]
+    assert len(fitted) == 2 * FOLDS_OF_MANY + 2
+    assert len(many.truth) == len(few.truth) == len(examples)
