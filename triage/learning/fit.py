@@ -265,6 +265,7 @@ def _logistic(rows: Any, truth: Indices, classes: int, penalty: float) -> tuple[
     from sklearn.linear_model import LogisticRegression
 
     with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # many values, few texts
         warnings.simplefilter("ignore", ConvergenceWarning)  # close enough: the temperature is fitted on what it says
         # Few rows: Newton's steps are dear but few. Many rows or classes: lbfgs.
         solver = "newton-cg" if rows.shape[0] <= _ROTATE_UP_TO and classes <= 20 else "lbfgs"
