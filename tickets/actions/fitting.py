@@ -21,7 +21,8 @@ from tickets.models import Example, FitRun
 from tickets.models.work import LEASE, RENEW_EVERY
 from triage.engines.local import LocalEngine
 from triage.engines.weights import from_bytes
-from triage.learning import cadence, gate, live
+from triage.learning import cadence, gate
+from triage.learning.live import keep, load_local
 from triage.learning.payload import fit_payload, starter_examples
 from triage.models import Artifact, User
 from triage.queue import ring
@@ -46,11 +47,14 @@ def ask_if_due() -> FitRun | None:
     """Ask for a fit after enough decisions, or at night after any. Decisions that a failed fit saw are not new."""
     if FitRun.objects.filter(state__in=FitRun.OPEN).exists():
         return None
-    new = new_decisions()
+    last = FitRun.objects.first()
+    live = Artifact.objects.filter(live=True).defer("payload").first()
+    used = live.metrics.get("decided_texts", 0) if live else 0
+    # A format that changed leaves earlier fits unreadable, and the starter set in force: every decision is new to it.
+    forgotten = live and last and last.finished_at and not used and live.created_at > last.finished_at
+    new = Example.objects.filter(held_out=False).count() if forgotten else new_decisions()
     if not new:
         return None
-    last = FitRun.objects.first()
-    used = Artifact.objects.filter(live=True).values_list("metrics__decided_texts", flat=True).first() or 0
     if cadence.due(new=new, used=used):
         cause = FitRun.Cause.DECISIONS
     elif cadence.nightly(new=new, last=last.created_at if last else None, now=timezone.localtime()):
@@ -127,10 +131,10 @@ def _fit() -> tuple[Artifact, gate.Comparison, datetime]:
     decided = decisions()
     payload, metrics = fit_payload(decided.fitting, precision=settings.APPLY_PRECISION)
     metrics["held_out_texts"] = len(decided.unseen)
-    artifact = live.keep(payload, metrics)
+    artifact = keep(payload, metrics)
     comparison = gate.compare(
         candidate=LocalEngine(from_bytes(payload), artifact.version),
-        live=live.load_local(),
+        live=load_local(),
         unseen=decided.unseen,
         known=[example.vector for example in (*starter_examples(), *decided.fitting)],
         taxonomy=taxonomy()[0],

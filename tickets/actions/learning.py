@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from tickets.context import taxonomy
 from tickets.models import Example, Message, Ticket
-from triage.embedding import TURN, clean, embed
+from triage.embedding import TURN, embed
 from triage.learning import fit
 from triage.learning.gate import AT_MOST, Unseen, is_held_out
 from triage.pipeline.types import FieldName, FieldValue, Taxonomy
@@ -51,14 +51,17 @@ def decisions() -> Decisions:
     """Every example with labels that can still be given, the newest held-out ones as far as they are measured by."""
     now = timezone.now()
     labels, _ = taxonomy()
-    rows = Example.objects.filter(held_out=False).order_by("pk").iterator(chunk_size=500)
+    rows = Example.objects.select_related("ticket__source")
     fitting = [
-        fit.Example(clean(row.text), _vector(row), usable, decided=True)
-        for row in rows
+        fit.Example(row.text, _vector(row), usable, decided=True, source=row.ticket.source.name)
+        for row in rows.filter(held_out=False).order_by("pk").iterator(chunk_size=500)
         if (usable := usable_labels(row.labels, labels))
     ]
-    newest = Example.objects.filter(held_out=True).order_by("-updated_at")[:AT_MOST]
-    unseen = [Unseen(row.text, _vector(row), usable) for row in newest if (usable := usable_labels(row.labels, labels))]
+    unseen = [
+        Unseen(row.text, _vector(row), usable, row.ticket.source.name)
+        for row in rows.filter(held_out=True).order_by("-updated_at")[:AT_MOST]
+        if (usable := usable_labels(row.labels, labels))
+    ]
     return Decisions(fitting, unseen, now)
 
 
@@ -77,5 +80,5 @@ def usable_labels(labels: Mapping[str, Any], known: Taxonomy) -> dict[str, Field
 def _vector(row: Example) -> Any:
     import numpy as np
 
-    vector = embed(clean(row.text)) if row.embedding is None else row.embedding
+    vector = embed(row.text) if row.embedding is None else row.embedding
     return np.asarray(vector.to_list() if hasattr(vector, "to_list") else vector, dtype=np.float32)

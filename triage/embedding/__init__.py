@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from triage.embedding.clean import MAX_CLEAN, MAX_RAW, TURN, clean
 
 if TYPE_CHECKING:
     from triage.pipeline.types import Vector
 
-__all__ = ["DIMENSIONS", "MAX_CLEAN", "MAX_RAW", "TURN", "VERSION", "clean", "embed", "embed_all"]
+__all__ = [
+    "DIMENSIONS",
+    "MAX_CLEAN",
+    "MAX_RAW",
+    "TURN",
+    "VERSION",
+    "clean",
+    "embed",
+    "embed_both",
+    "inner",
+    "inner_all",
+]
 
-DIMENSIONS = 384
+Found = TypeVar("Found")
+DIMENSIONS = 384  # of either
 MAX_TOKENS = 256
 # Vectors of two versions do not compare: a change of model or cleaning must change this.
 VERSION = "minilm-l6-v2-int8-1"
@@ -32,9 +45,27 @@ def embed(text: str) -> Vector:
 
     One text a call: int8 activations are scaled over a batch, so neighbours would shift the vector (cosine 0.98).
     """
+    return _outputs(clean(text)[:_MAX_TOKENISED])[0]
+
+
+def inner(text: str) -> Vector:
+    """What the third of the six layers made of `clean(text)`: 384 float32 of unit length, the usual mean taken off.
+
+    The last layer knows what a text is about; this one still knows how it is put. Free where `embed` was asked just
+    before: both come from one run.
+    """
+    return _outputs(clean(text)[:_MAX_TOKENISED])[1]
+
+
+def forget() -> None:
+    """Keep no text's vectors, as a process that has read nothing yet."""
+    _outputs.cache_clear()
+
+
+@lru_cache(maxsize=64)  # a reading asks for both, and tickets are read a few at a time
+def _outputs(words: str) -> tuple[Vector, Vector]:
     import numpy as np
 
-    words = clean(text)[:_MAX_TOKENISED]
     tokenizer, session = _model()
     encoded = tokenizer.encode(words)
     inputs = {
@@ -42,17 +73,31 @@ def embed(text: str) -> Vector:
         "attention_mask": np.array([encoded.attention_mask], dtype=np.int64),
         "token_type_ids": np.array([encoded.type_ids], dtype=np.int64),
     }
-    vector: Vector = session.run(["embedding"], inputs)[0][0]
+    last, third = session.run(["embedding", "inner"], inputs)
+    return _kept(last[0]), _kept(third[0])
+
+
+def _kept(vector: Vector) -> Vector:
+    vector.flags.writeable = False  # many callers share it
     return vector
 
 
-def embed_all(texts: Sequence[str]) -> list[Vector]:
-    """The embeddings of many texts, for a fit: one text a call all the same, on every core."""
+def inner_all(texts: Sequence[str]) -> list[Vector]:
+    """The inner layer of many texts."""
+    return _all(inner, texts)
+
+
+def embed_both(texts: Sequence[str]) -> list[tuple[Vector, Vector]]:
+    """Embedding and inner layer of many texts, for a fit: one text a call all the same, on every core."""
+    return _all(lambda text: (embed(text), inner(text)), texts)
+
+
+def _all(work: Callable[[str], Found], texts: Sequence[str]) -> list[Found]:
     from concurrent.futures import ThreadPoolExecutor
 
     _model()
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        return list(pool.map(embed, texts))
+        return list(pool.map(work, texts))
 
 
 def _model() -> tuple[Any, Any]:
@@ -78,6 +123,6 @@ def _load() -> tuple[Any, Any]:
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     session = onnxruntime.InferenceSession(
-        str(_DIRECTORY / "model-int8.onnx"), options, providers=["CPUExecutionProvider"]
+        str(_DIRECTORY / "model-int8-inner.onnx"), options, providers=["CPUExecutionProvider"]
     )
     return tokenizer, session

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from triage.embedding.clean import clean
+from triage.embedding import clean, inner
 from triage.engines import tags
+from triage.engines.signs import signs
 from triage.engines.tags import Likely
 from triage.engines.weights import Head, Novelty, Weights
 from triage.learning import starter
@@ -62,7 +63,9 @@ class LocalEngine:
     ) -> dict[FieldName, FieldReading]:
         """A reading of every field there was a fit for. Confidence falls where the text is like nothing known."""
         text = clean(inquiry.text)
-        by_embedding, by_words, features = self._weights.scores(text, vector)
+        by_embedding, by_words, features = self._weights.scores(
+            text, vector, inner(inquiry.text), signs(inquiry.text, inquiry.source)
+        )
         neighbours = self._neighbours(vector, examples)
         familiar = familiarity(self._weights.novelty, neighbours[0].likeness if neighbours else 1.0)
         readings: dict[FieldName, FieldReading] = {}
@@ -74,7 +77,7 @@ class LocalEngine:
                 continue
             probabilities = head.probabilities(by_embedding[columns], by_words[columns], allowed)
             best = int(probabilities.argmax())
-            confidence = min(CERTAIN, _dampened(float(probabilities[best]), familiar, len(head.values)))
+            confidence = min(CERTAIN, dampened(float(probabilities[best]), familiar, len(head.values)))
             reason = self._reason(head, best, features, neighbours, familiar)
             applies = head.apply_from is not None and confidence >= head.apply_from
             readings[name] = FieldReading(
@@ -116,14 +119,14 @@ class LocalEngine:
         return "; ".join(parts) + "." if parts else "By the text as a whole."
 
     def _telling_words(self, head: Head, best: int, features: Any) -> list[str]:
-        indices, weights = features
-        count = len(self._weights.words.words)
-        own = indices < count
-        columns = self._weights.letters[indices[own], self._columns[head.name]].astype("float32")
-        gain = weights[own] * (columns[:, best] - columns.mean(axis=1))
+        indices, weights, coefficients = features
+        vocabulary = self._weights.words.words
+        own = int((indices < len(vocabulary)).sum())  # words come first
+        columns = coefficients[:own, self._columns[head.name]]
+        gain = weights[:own] * (columns[:, best] - columns.sum(axis=1) / len(head.values))
         chosen: list[str] = []
         for position in gain.argsort()[::-1]:
-            word = self._weights.words.words[int(indices[own][position])]
+            word = vocabulary[int(indices[position])]
             if gain[position] <= 0 or len(chosen) == 3:
                 break
             if word not in _FILLERS and not any(word in other.split() or other in word for other in chosen):
@@ -202,7 +205,7 @@ def _allowed(head: Head, taxonomy: Taxonomy) -> list[bool]:
     return [value is None or value in known for value in head.values]
 
 
-def _dampened(confidence: float, familiar: float, values: int) -> float:
+def dampened(confidence: float, familiar: float, values: int) -> float:
     """Towards what a guess would be worth, as familiarity falls."""
     guess = 1.0 / values
     return guess + (confidence - guess) * familiar if confidence > guess else confidence

@@ -105,10 +105,10 @@ def load() -> Known:
 def sensible(tags: Iterable[str], taxonomy: Taxonomy | None = None) -> tuple[str, ...]:
     """The first five without fillers, without a tag that repeats an earlier one, without names of categories."""
     categories = taxonomy.categories if taxonomy else ()
-    names = {phrase(name) for label in categories for name in (label.key.replace("_", " "), label.name)}
+    names = {_phrase_of_name(name) for label in categories for name in (label.key.replace("_", " "), label.name)}
     chosen: list[str] = []
     for tag in tags:
-        if tag not in _FILLERS and phrase(tag) not in names and not any(_repeats(tag, one) for one in chosen):
+        if tag not in _FILLERS and _phrase_of_name(tag) not in names and not any(_repeats(tag, one) for one in chosen):
             chosen.append(tag)
     return tuple(chosen[:MAX_TAGS])
 
@@ -118,6 +118,11 @@ def phrase(text: str) -> Phrase:
     return tuple(_singular(word) for word in _word.findall(_joined.sub(r"\1\2", text.lower())))
 
 
+@lru_cache(maxsize=2_000)  # tags and categories are few, and every reading compares them
+def _phrase_of_name(name: str) -> Phrase:
+    return phrase(name)
+
+
 def _singular(word: str) -> str:
     if len(word) > 4 and word.endswith("ies"):
         return f"{word[:-3]}y"
@@ -125,5 +130,5 @@ def _singular(word: str) -> str:
 
 
 def _repeats(tag: str, other: str) -> bool:
-    words, others = {*phrase(tag)}, {*phrase(other)}
+    words, others = {*_phrase_of_name(tag)}, {*_phrase_of_name(other)}
     return words <= others or others <= words

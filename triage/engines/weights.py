@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Unreadable(Exception):
@@ -50,9 +50,9 @@ class Head:
         """
         import numpy as np
 
-        mixed = self.mix * _log_softmax(by_embedding) + (1 - self.mix) * _log_softmax(by_words)
-        scaled = mixed / self.temperature
-        if allowed is not None:
+        # What would make log-probabilities of either score is one number a text, and falls out of the last line.
+        scaled = (self.mix * by_embedding + (1 - self.mix) * by_words) / self.temperature
+        if allowed is not None and not all(allowed):
             scaled = np.where(np.array(allowed), scaled, -np.inf)
         spread = np.exp(scaled - scaled.max())
         probabilities: Floats = spread / spread.sum()
@@ -81,13 +81,19 @@ class Weights:
     reference: Floats | None = None
     about: dict[str, Any] | None = None
 
-    def scores(self, text: str, vector: Vector) -> tuple[Floats, Floats, Any]:
-        """Raw scores of all columns by embedding and by words, and the word features that were found."""
+    def scores(self, text: str, vector: Vector, inner: Vector, signs: Sequence[str] = ()) -> tuple[Floats, Floats, Any]:
+        """Raw scores of all columns by embedding and by words, and the word features that were found:
+        their indices, weights and coefficients.
+
+        `text` is cleaned; `vector` and `inner` are its embedding and inner layer; `signs` are those of the raw text.
+        """
         import numpy as np
 
-        indices, weights = self.words.transform(text)
-        by_words = weights @ self.letters[indices].astype(np.float32) + self.letters_bias
-        return vector @ self.embedding + self.embedding_bias, by_words, (indices, weights)
+        indices, weights = self.words.transform(text, signs)
+        coefficients = self.letters[indices].astype(np.float32)
+        by_words = weights @ coefficients + self.letters_bias
+        by_embedding = np.concatenate([vector, inner]) @ self.embedding + self.embedding_bias
+        return by_embedding, by_words, (indices, weights, coefficients)
 
     def to_bytes(self) -> bytes:
         """An .npz without objects: half precision is enough for what was fitted on a few thousand texts."""
@@ -99,11 +105,12 @@ class Weights:
             "heads": [asdict(head) for head in self.heads],
             "novelty": asdict(self.novelty),
             "words": len(self.words.words),
+            "signs": len(self.words.signs),
             "about": self.about or {},
         }
         arrays = {
             "header": _as_bytes(json.dumps(header)),
-            "vocabulary": _as_bytes("\n".join([*self.words.words, *self.words.letters])),
+            "vocabulary": _as_bytes("\n".join([*self.words.words, *self.words.letters, *self.words.signs])),
             "idf": self.words.idf,
             "embedding": self.embedding,
             "embedding_bias": self.embedding_bias,
@@ -129,9 +136,9 @@ def from_bytes(payload: bytes) -> Weights:
             raise Unreadable("It was fitted for another version of the engine.")
         text = arrays["vocabulary"].tobytes().decode()
         vocabulary = text.split("\n") if text else []
-        count = header["words"]
+        count, until = header["words"], len(vocabulary) - header["signs"]
         weights = Weights(
-            words=Words(vocabulary[:count], vocabulary[count:], arrays["idf"]),
+            words=Words(vocabulary[:count], vocabulary[count:until], arrays["idf"], vocabulary[until:]),
             heads=tuple(Head(**{**head, "values": tuple(head["values"])}) for head in header["heads"]),
             embedding=arrays["embedding"],
             embedding_bias=arrays["embedding_bias"],
@@ -157,18 +164,10 @@ def version_of(payload: bytes) -> str:
 
 def _check(weights: Weights) -> None:
     columns = sum(len(head.values) for head in weights.heads)
-    expected = ((DIMENSIONS, columns), (columns,), (weights.words.size, columns), (columns,))
+    expected = ((2 * DIMENSIONS, columns), (columns,), (weights.words.size, columns), (columns,))
     found = (weights.embedding.shape, weights.embedding_bias.shape, weights.letters.shape, weights.letters_bias.shape)
     if found != expected or len(weights.words.idf) != weights.words.size:
         raise Unreadable("The stored weights do not fit together.")
-
-
-def _log_softmax(scores: Floats) -> Floats:
-    import numpy as np
-
-    shifted = scores - scores.max()
-    settled: Floats = shifted - np.log(np.exp(shifted).sum())
-    return settled
 
 
 def _as_bytes(text: str) -> Any:

@@ -1,4 +1,4 @@
-"""Word features: TF-IDF of words, word pairs and letter groups within words, without scikit-learn."""
+"""Word features: TF-IDF of words, word pairs, letter groups within words and signs of the text; no scikit-learn."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 MIN_TEXTS = 3
 MAX_FEATURES = 60_000  # of each block
 MAX_CHARACTERS = 2_500
+# How much the signs of a text weigh beside its words and its letters, which weigh 1 each.
+SIGNS_WEIGHT = 0.5
 _LETTERS = (3, 4, 5)
 _CACHED_WORDS = 20_000
+_COUNTED = 3_000_000  # different features held while counting
 _token = re.compile(r"\w\w+")
 _chunk = re.compile(r"\S+")
 _digits = re.compile(r"\d")
@@ -53,26 +56,33 @@ def letter_groups(chunk: str) -> list[str]:
 
 @dataclass(slots=True)
 class Words:
-    """A fitted vocabulary: `words` first, then `letters`; `idf` in the same order."""
+    """A fitted vocabulary: `words` first, then `letters`, then `signs`; `idf` in the same order."""
 
     words: Sequence[str]
     letters: Sequence[str]
     idf: Floats
+    signs: Sequence[str] = ()
     _word_index: dict[str, int] = field(init=False, repr=False)
     _letter_index: dict[str, int] = field(init=False, repr=False)
+    _sign_index: dict[str, int] = field(init=False, repr=False)
     _chunks: dict[str, list[int]] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._word_index = {word: index for index, word in enumerate(self.words)}
         offset = len(self.words)
         self._letter_index = {group: offset + index for index, group in enumerate(self.letters)}
+        offset += len(self.letters)
+        self._sign_index = {sign: offset + index for index, sign in enumerate(self.signs)}
 
     @property
     def size(self) -> int:
-        return len(self.words) + len(self.letters)
+        return len(self.words) + len(self.letters) + len(self.signs)
 
-    def transform(self, text: str) -> tuple[Indices, Floats]:
-        """The features of one text: indices and weights. Each block has unit length, as far as it is not empty."""
+    def transform(self, text: str, signs: Iterable[str] = ()) -> tuple[Indices, Floats]:
+        """The features of one cleaned text and its signs: indices and weights.
+
+        Words and letters have unit length each and signs `SIGNS_WEIGHT`, as far as there are any.
+        """
         import numpy as np
 
         words, chunks = pieces(text)
@@ -82,8 +92,10 @@ class Words:
         for chunk, count in chunks.items():
             for position in self._groups_of(chunk):
                 letter_counts[position] += count
-        blocks = [_weighted(counts, self.idf) for counts in (word_counts, letter_counts)]
-        return np.concatenate([block[0] for block in blocks]), np.concatenate([block[1] for block in blocks])
+        sign_counts = {self._sign_index[sign]: 1 for sign in signs if sign in self._sign_index}
+        blocks = [_weighted(counts, self.idf) for counts in (word_counts, letter_counts, sign_counts)]
+        indices = np.concatenate([block[0] for block in blocks])
+        return indices, np.concatenate([blocks[0][1], blocks[1][1], SIGNS_WEIGHT * blocks[2][1]])
 
     def _groups_of(self, chunk: str) -> list[int]:
         known = self._chunks.get(chunk)
@@ -105,25 +117,38 @@ def _weighted(counts: dict[int, int], idf: Floats) -> tuple[Indices, Floats]:
     return indices, (weights / length if length else weights).astype(np.float32)
 
 
-def fit_words(texts: Iterable[str]) -> Words:
-    """The vocabulary of these texts: the features most texts hold, none of fewer than `MIN_TEXTS`; smoothed idf."""
+def fit_words(texts: Iterable[str], signs: Iterable[Iterable[str]] = (), *, at_most: int = MAX_FEATURES) -> Words:
+    """The vocabulary of cleaned texts and their signs: the features most texts hold, none of fewer than `MIN_TEXTS`.
+
+    `at_most`: features of words, and as many of letters. The idf is smoothed.
+    """
     import numpy as np
 
     total = 0
     word_texts: Counter[str] = Counter()
     letter_texts: Counter[str] = Counter()
+    sign_texts: Counter[str] = Counter()
     for text in texts:
         total += 1
         words, chunks = pieces(text)
         word_texts.update(words.keys())
         letter_texts.update({group for chunk in chunks for group in letter_groups(chunk)})
-    kept_words, kept_letters = _most_common(word_texts), _most_common(letter_texts)
-    held = [word_texts[word] for word in kept_words] + [letter_texts[group] for group in kept_letters]
+        if len(letter_texts) > _COUNTED or len(word_texts) > _COUNTED:
+            word_texts, letter_texts = _without_rare(word_texts), _without_rare(letter_texts)
+    for found in signs:
+        sign_texts.update(set(found))
+    blocks = [(counts, _most_common(counts, at_most)) for counts in (word_texts, letter_texts, sign_texts)]
+    held = [counts[feature] for counts, kept in blocks for feature in kept]
     idf = np.log((1 + total) / (1 + np.array(held, dtype=np.float64))) + 1
-    return Words(kept_words, kept_letters, idf.astype(np.float32))
+    return Words(blocks[0][1], blocks[1][1], idf.astype(np.float32), blocks[2][1])
 
 
-def _most_common(texts: Counter[str]) -> list[str]:
+def _without_rare(texts: Counter[str]) -> Counter[str]:
+    """What was met once so far is dropped, so that counting many long texts does not fill the memory."""
+    return Counter({feature: count for feature, count in texts.items() if count > 1})
+
+
+def _most_common(texts: Counter[str], at_most: int) -> list[str]:
     frequent = [(count, feature) for feature, count in texts.items() if count >= MIN_TEXTS]
     frequent.sort(key=lambda pair: (-pair[0], pair[1]))
-    return [feature for _, feature in frequent[:MAX_FEATURES]]
+    return [feature for _, feature in frequent[:at_most]]

@@ -22,10 +22,14 @@ _CONFIDENCE_Z = 1.645  # one-sided 95 %
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """`mix` is the share of the embedding's log-probabilities; `temperature` divides the mixed scores."""
+    """`mix` is the share of the embedding's log-probabilities; `temperature` divides the mixed scores.
+
+    `loss` is the mean log loss that these two leave.
+    """
 
     mix: float
     temperature: float
+    loss: float
 
 
 def softmax(scores: Floats) -> Floats:
@@ -44,7 +48,7 @@ def calibrate(embedding: Floats, words: Floats, truth: Indices) -> Calibration:
         mixed = mix * embedding + (1 - mix) * words
         loss, temperature = _best_temperature(mixed, truth)
         best = min(best, (loss, mix, temperature))
-    return Calibration(best[1], best[2])
+    return Calibration(best[1], best[2], best[0])
 
 
 def _best_temperature(scores: Floats, truth: Indices) -> tuple[float, float]:

@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from triage.embedding import DIMENSIONS, clean, inner_all
+from triage.engines.signs import signs
 from triage.engines.weights import Head, Novelty, Weights
-from triage.engines.words import Words, fit_words
+from triage.engines.words import MAX_FEATURES, Words, fit_words
 from triage.learning.calibrate import Calibration, calibrate, calibration_error, softmax, threshold
 from triage.pipeline.types import FieldValue
 
@@ -27,35 +29,57 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 APPLY_PRECISION = 0.95
-EMBEDDING_C = 30.0
+# Weight of the inner layer beside the embedding, and C: few values want a stronger penalty, many a weaker one, and how
+# a text is put matters more for some fields than for others; out-of-fold log loss says which.
+EMBEDDING_TRIES = ((0.35, 10.0), (0.35, 30.0), (0.7, 10.0))
 WORDS_C = 10.0
+# Of more texts than this three folds tell as much as five, and the weak penalty is taken: a fit stays within minutes.
+MANY_TEXTS = 5_000
+FOLDS_OF_MANY = 3
+_OF_MANY = EMBEDDING_TRIES[1:2]
 _TOLERANCE = 1e-4  # 1e-3 stops early and costs 2.5 points
 _ITERATIONS = 3_000
 # Up to here the word features of n texts are turned into n coordinates: the same fit, many times faster.
 _ROTATE_UP_TO = 2_000
+# Features by values, at most: lbfgs keeps some twenty copies of the coefficients.
+_COEFFICIENTS = 4_000_000
 _UNSEEN = math.log(1e-6)  # a class that a fold never saw
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A cleaned text, its embedding, and the labels somebody stands for. `decided`: by a person at this desk."""
+    """A text as `Inquiry.text` has it, its embedding, and the labels somebody stands for.
+
+    `decided`: by a person at this desk. `source`: the name of the door it came by, if any. `inner`: the inner layer of
+    the embedding, worked out by the fit where it is not given.
+    """
 
     text: str
     vector: Vector
     labels: Mapping[str, FieldValue]
     decided: bool = False
+    source: str = ""
+    inner: Vector | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Space:
-    """One kind of features of all texts: `rows` to fit on, `back` to turn coefficients into the full space."""
+    """One kind of features of all texts: `rows` to fit on, `back` from coefficients to the full space, and C.
+
+    `back` is a matrix, or the weight of each feature.
+    """
 
     rows: Any
     back: Matrix | None
     penalty: float
 
     def full(self, coefficients: Matrix) -> Matrix:
-        return coefficients if self.back is None else coefficients @ self.back
+        if self.back is None:
+            return coefficients
+        return coefficients * self.back if self.back.ndim == 1 else coefficients @ self.back
+
+
+_Tries = tuple[tuple[_Space, ...], tuple[_Space, ...]]  # by embedding, by words
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +100,31 @@ class Fitted:
     held_out: Mapping[str, OutOfFold]
 
 
-def fit(examples: Sequence[Example], fields: Sequence[str]) -> Fitted:
-    """Fit every field that at least two values are known of. Raises ValueError when there is none."""
+def fit(examples: Sequence[Example], fields: Sequence[str], names: Sequence[Example] = ()) -> Fitted:
+    """Fit every field that at least two values are known of. Raises ValueError when there is none.
+
+    `names` are the values' own names as texts. They are learned from like any example, which helps most where a value
+    has few, but nothing is measured on them and no word feature comes from them.
+    """
     from threadpoolctl import threadpool_limits
 
     # The matrices are small: threads that share two cores with the worker make each fit thirty times slower.
     with threadpool_limits(1):
-        return _fit(examples, fields)
+        return _fit(examples, fields, names)
 
 
-def _fit(examples: Sequence[Example], fields: Sequence[str]) -> Fitted:
+def _fit(examples: Sequence[Example], fields: Sequence[str], names: Sequence[Example]) -> Fitted:
     import numpy as np
 
-    words = fit_words(example.text for example in examples)
-    spaces = (_embedding_space(examples), _words_space(words, examples))
-    fitted = [one for one in (_fit_field(name, examples, spaces) for name in fields) if one is not None]
+    columns = max(len(_distinct([one.labels[name] for one in examples if name in one.labels])) for name in fields)
+    words = fit_words(
+        (clean(one.text) for one in examples),
+        (signs(one.text, one.source) for one in examples),
+        at_most=min(MAX_FEATURES, _COEFFICIENTS // (2 * max(columns, 1))),
+    )
+    everything = [*examples, *names]
+    spaces = (_embedding_spaces(everything), (_words_space(words, everything),))
+    fitted = [one for one in (_fit_field(name, examples, names, spaces) for name in fields) if one is not None]
     if not fitted:
         raise ValueError("No field has two values to tell apart.")
     parts = [one.parts for one in fitted]
@@ -108,13 +142,27 @@ def _fit(examples: Sequence[Example], fields: Sequence[str]) -> Fitted:
 
 
 @dataclass(frozen=True, slots=True)
+class _Labelled:
+    """The texts a field's label is known of, and its place among `classes`.
+
+    `always` and `answers`: rows that are fitted on in every fold and measured in none, the names of values.
+    """
+
+    rows: Indices
+    truth: Indices
+    classes: int
+    always: Indices
+    answers: Indices
+
+
+@dataclass(frozen=True, slots=True)
 class _Field:
     head: Head
     held_out: OutOfFold
     parts: tuple[Matrix, ...]
 
 
-def _fit_field(name: str, examples: Sequence[Example], spaces: tuple[_Space, _Space]) -> _Field | None:
+def _fit_field(name: str, examples: Sequence[Example], names: Sequence[Example], spaces: _Tries) -> _Field | None:
     import numpy as np
 
     rows = np.array([row for row, example in enumerate(examples) if name in example.labels], dtype=np.int64)
@@ -122,12 +170,19 @@ def _fit_field(name: str, examples: Sequence[Example], spaces: tuple[_Space, _Sp
     if len(values) < 2:
         return None
     place = {(type(value), value): index for index, value in enumerate(values)}
-    labels = [examples[row].labels[name] for row in rows]
-    truth = np.array([place[type(label), label] for label in labels], dtype=np.int64)
-    held_out = _out_of_fold(rows, truth, len(values), spaces)
+
+    def placed(some: Sequence[Example]) -> list[int]:
+        return [place.get((type(one.labels.get(name)), one.labels.get(name)), -1) for one in some]
+
+    truth = np.array(placed([examples[row] for row in rows]), dtype=np.int64)
+    named = [(len(examples) + row, at) for row, at in enumerate(placed(names)) if at >= 0]
+    always = np.array(named, dtype=np.int64).reshape(-1, 2)
+    known = _Labelled(rows, truth, len(values), always[:, 0], always[:, 1])
+    held_out, chosen = _out_of_fold(known, spaces)
     parts: list[Matrix] = []
-    for space in spaces:
-        coefficients, bias = _logistic(space.rows[rows], truth, len(values), space.penalty)
+    everything, answers = np.concatenate([rows, known.always]), np.concatenate([truth, known.answers])
+    for space in chosen:
+        coefficients, bias = _logistic(space.rows[everything], answers, len(values), space.penalty)
         parts.extend((space.full(coefficients), bias))
     head = _head(name, values, held_out, [examples[row].decided for row in rows])
     return _Field(head, held_out, tuple(parts))
@@ -153,39 +208,52 @@ def _head(name: str, values: list[FieldValue], held_out: OutOfFold, decided: Seq
     )
 
 
-def _out_of_fold(rows: Indices, truth: Indices, classes: int, spaces: tuple[_Space, _Space]) -> OutOfFold:
+def _out_of_fold(known: _Labelled, spaces: _Tries) -> tuple[OutOfFold, tuple[_Space, _Space]]:
+    """Predictions by heads that had not seen the text, and the spaces that left the least log loss."""
+    fold = _folds(known.truth)
+    by_embedding, by_words = ([(space, _scores(known, fold, space)) for space in tries] for tries in spaces)
+    tried = [
+        (calibrate(one, other, known.truth), (first, second), one, other)
+        for first, one in by_embedding
+        for second, other in by_words
+    ]
+    best, chosen, one, other = min(tried, key=lambda found: found[0].loss)
+    mixed = best.mix * one + (1 - best.mix) * other
+    return OutOfFold(known.rows, known.truth, softmax(mixed / best.temperature), best), chosen
+
+
+def _scores(known: _Labelled, fold: Indices, space: _Space) -> Matrix:
+    """Log-probabilities of one space's heads, each text by the head that was fitted without its fold."""
     import numpy as np
 
-    fold = _folds(truth)
-    scores = [np.full((len(rows), classes), _UNSEEN) for _ in spaces]
-    for held in range(min(FOLDS, len(rows))):
+    score = np.full((len(known.rows), known.classes), _UNSEEN)
+    for held in range(fold.max() + 1):
         outside, inside = np.flatnonzero(fold == held), np.flatnonzero(fold != held)
         if not len(outside) or not len(inside):
             continue
-        for score, space in zip(scores, spaces, strict=True):
-            seen = np.unique(truth[inside])
-            if len(seen) < 2:
-                score[np.ix_(outside, seen)] = 0.0
-                continue
-            narrowed = np.searchsorted(seen, truth[inside])
-            coefficients, bias = _logistic(space.rows[rows[inside]], narrowed, len(seen), space.penalty)
-            logits = np.asarray(space.rows[rows[outside]] @ coefficients.T) + bias
-            score[np.ix_(outside, seen)] = np.log(np.maximum(softmax(logits), 1e-12))
-    calibration = calibrate(scores[0], scores[1], truth)
-    mixed = calibration.mix * scores[0] + (1 - calibration.mix) * scores[1]
-    return OutOfFold(rows, truth, softmax(mixed / calibration.temperature), calibration)
+        rows = np.concatenate([known.rows[inside], known.always])
+        answers = np.concatenate([known.truth[inside], known.answers])
+        seen = np.unique(answers)
+        if len(seen) < 2:
+            score[np.ix_(outside, seen)] = 0.0
+            continue
+        coefficients, bias = _logistic(space.rows[rows], np.searchsorted(seen, answers), len(seen), space.penalty)
+        logits = np.asarray(space.rows[known.rows[outside]] @ coefficients.T) + bias
+        score[np.ix_(outside, seen)] = np.log(np.maximum(softmax(logits), 1e-12))
+    return score
 
 
 def _folds(truth: Indices) -> Indices:
     """A fold for each text, every class spread evenly, the same each time."""
     import numpy as np
 
+    folds = FOLDS_OF_MANY if len(truth) > MANY_TEXTS else FOLDS
     fold = np.zeros(len(truth), dtype=np.int64)
     random = np.random.default_rng(0)
     start = 0
     for value in np.unique(truth):
         members = random.permutation(np.flatnonzero(truth == value))
-        fold[members] = (start + np.arange(len(members))) % FOLDS
+        fold[members] = (start + np.arange(len(members))) % folds
         start += len(members)  # small classes do not all begin with fold 0
     return fold
 
@@ -197,6 +265,7 @@ def _logistic(rows: Any, truth: Indices, classes: int, penalty: float) -> tuple[
     from sklearn.linear_model import LogisticRegression
 
     with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # many values, few texts
         warnings.simplefilter("ignore", ConvergenceWarning)  # close enough: the temperature is fitted on what it says
         # Few rows: Newton's steps are dear but few. Many rows or classes: lbfgs.
         solver = "newton-cg" if rows.shape[0] <= _ROTATE_UP_TO and classes <= 20 else "lbfgs"
@@ -208,10 +277,18 @@ def _logistic(rows: Any, truth: Indices, classes: int, penalty: float) -> tuple[
     return coefficients, bias
 
 
-def _embedding_space(examples: Sequence[Example]) -> _Space:
+def _embedding_spaces(examples: Sequence[Example]) -> tuple[_Space, ...]:
+    """Embedding and inner layer side by side, once for each try."""
     import numpy as np
 
-    return _Space(np.array([example.vector for example in examples], dtype=np.float64), None, EMBEDDING_C)
+    unknown = iter(inner_all([example.text for example in examples if example.inner is None]))
+    inner = [next(unknown) if example.inner is None else example.inner for example in examples]
+    both = np.concatenate([[example.vector for example in examples], inner], axis=1, dtype=np.float64)
+    spaces = []
+    for weight, penalty in _OF_MANY if len(examples) > MANY_TEXTS else EMBEDDING_TRIES:
+        weights = np.repeat([1.0, weight], DIMENSIONS)
+        spaces.append(_Space(both * weights, weights, penalty))
+    return tuple(spaces)
 
 
 def _words_space(words: Words, examples: Sequence[Example]) -> _Space:
@@ -220,7 +297,7 @@ def _words_space(words: Words, examples: Sequence[Example]) -> _Space:
 
     if not words.size:  # too few texts to share a word: the embedding has to do
         return _Space(np.zeros((len(examples), 1)), np.zeros((1, 0)), WORDS_C)
-    found = [words.transform(example.text) for example in examples]
+    found = [words.transform(clean(one.text), signs(one.text, one.source)) for one in examples]
     pointers = np.concatenate([[0], np.cumsum([len(indices) for indices, _ in found])])
     indices = np.concatenate([indices for indices, _ in found])
     weights = np.concatenate([weights for _, weights in found]).astype(np.float64)

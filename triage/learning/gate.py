@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from triage.embedding.clean import TURN
 from triage.learning.calibrate import calibration_error, upper_bound
 from triage.pipeline.types import Decided, FieldReading, FieldValue, Inquiry, LocalReader, Taxonomy, Turn
 
@@ -38,11 +39,17 @@ _NEAREST = 5
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """A text that no fit has seen, with what people decided about it."""
+    """A text as `Inquiry.text` has it that no fit has seen, the door it came by, and what people decided about it."""
 
     text: str
     vector: Vector
     labels: Mapping[str, FieldValue]
+    source: str = ""
+
+    @property
+    def inquiry(self) -> Inquiry:
+        subject, *texts = (part.strip("\n") for part in self.text.split(TURN))
+        return Inquiry(subject, tuple(Turn("customer", text) for text in texts), source=self.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +148,7 @@ def _with_nearest(unseen: Sequence[Unseen], known: Sequence[Vector]) -> list[tup
 
 
 def _read(engine: LocalReader, one: Unseen, near: Sequence[Decided], taxonomy: Taxonomy) -> Mapping[Any, FieldReading]:
-    return engine.read(Inquiry("", (Turn("customer", one.text),)), one.vector, taxonomy, near)
+    return engine.read(one.inquiry, one.vector, taxonomy, near)
 
 
 def _outcomes(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from triage.embedding import clean, embed_all
+from triage.embedding import embed_both
 from triage.engines.weights import Head
 from triage.learning import starter
 from triage.learning.calibrate import threshold
@@ -56,9 +56,10 @@ def fit_payload(decided: Sequence[Example] = (), *, precision: float = APPLY_PRE
 def starter_examples() -> tuple[Example, ...]:
     """The starter set with its embeddings; a few seconds once a process."""
     rows = starter.rows()
-    vectors = embed_all([row.text for row in rows])
-    labels = ({str(name): value for name, value in row.labels.items()} for row in rows)
-    return tuple(map(Example, (clean(row.text) for row in rows), vectors, labels))
+    return tuple(
+        Example(row.text, vector, {str(name): value for name, value in row.labels.items()}, inner=inner)
+        for row, (vector, inner) in zip(rows, embed_both([row.text for row in rows]), strict=True)
+    )
 
 
 @lru_cache(maxsize=1)

@@ -13,7 +13,7 @@ from tickets import tasks
 from tickets.actions import fitting
 from tickets.actions.errors import Conflict
 from tickets.models import Example, FitRun, Ticket
-from triage.engines.weights import from_bytes
+from triage.engines.weights import FORMAT, from_bytes
 from triage.learning import gate, live
 from triage.learning.payload import starter_fit
 from triage.models import Artifact, Reign, User
@@ -138,6 +138,27 @@ def test_a_fit_is_due_after_fifty_new_decisions_that_no_fit_has_looked_at(
     assert fitting.ask_if_due() is None
     made()
     assert fitting.new_decisions() == 0 and fitting.ask_if_due() is None
+
+
+def test_a_changed_format_makes_a_fit_due_from_all_decisions(
+    make_ticket: MakeTicket, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("triage.learning.cadence.nightly", lambda **_: False)
+    decide(make_ticket, 50)
+    fitting.ask_for_fit(cause=NEW)
+    assert made().artifact.live and fitting.ask_if_due() is None  # type: ignore[union-attr]
+    weights = from_bytes(starter_fit()[0])
+    weights.about = {**(weights.about or {}), "another": "format"}
+    fresh = weights.to_bytes()
+    monkeypatch.setattr("triage.engines.weights.FORMAT", FORMAT + 1)
+    monkeypatch.setattr(live, "starter_fit", lambda: (fresh, {**starter_fit()[1]}))
+    monkeypatch.setattr(live, "from_bytes", lambda payload: weights if payload == fresh else from_bytes(payload))
+    live.load_local()
+    assert Artifact.objects.get(live=True).metrics["decided_texts"] == 0
+    asked = fitting.ask_if_due()
+    assert asked is not None and asked.cause == "decisions"
+    FitRun.objects.update(state=FitRun.State.DONE, finished_at=timezone.now())
+    assert fitting.ask_if_due() is None  # once, whatever the gate made of it
 
 
 def test_a_killed_fit_is_taken_up_again_and_fails_visibly_in_the_end(make_ticket: MakeTicket) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from triage.embedding import embed
+from triage.embedding import embed, inner
 from triage.engines.weights import Unreadable, from_bytes, version_of
 from triage.learning import starter
 
@@ -17,8 +17,9 @@ def test_weights_survive_the_way_through_bytes(payload: bytes) -> None:
     weights = from_bytes(payload)
     again = from_bytes(weights.to_bytes())
     vector = embed("The printer is broken")
+    text = "the printer is broken"
     for one, other in zip(
-        weights.scores("the printer is broken", vector), again.scores("the printer is broken", vector), strict=True
+        weights.scores(text, vector, inner(text)), again.scores(text, vector, inner(text)), strict=True
     ):
         assert np.allclose(np.asarray(one[0]), np.asarray(other[0]))
     assert again.heads == weights.heads
@@ -76,3 +77,20 @@ def test_an_artifact_holds_no_words_of_fewer_than_three_texts(payload: bytes) ->
     for word in weights.words.words[-50:]:
         if word.isalpha():
             assert sum(word in text for text in lowered) >= 3
+
+
+def test_an_artifact_holds_no_vector_of_a_text_that_somebody_wrote() -> None:
+    """Only the invented texts lie in it as vectors; what was decided has become coefficients."""
+    from triage.learning.fit import Example
+    from triage.learning.payload import fit_payload, starter_examples
+
+    texts = [f"{word} is what Petronella Vandersteen asks about" for word in ("rowing", "sailing", "diving", "golf")]
+    decided = [Example(text, embed(text), {"category": "bug"}, decided=True) for text in texts]
+    with np.load(io.BytesIO(fit_payload(decided)[0]), allow_pickle=False) as stored:
+        assert len(stored["reference"]) == len(starter_examples())
+        rows = [stored[name] for name in stored.files if stored[name].ndim == 2]
+    for matrix in (*rows, *(row.T for row in rows)):
+        for layer in (embed, inner):
+            if matrix.shape[1] == len(layer(texts[0])):
+                known = matrix / np.maximum(np.linalg.norm(matrix.astype(np.float32), axis=1, keepdims=True), 1e-6)
+                assert max(float((known @ layer(text)).max()) for text in texts) < 0.95

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from triage.learning import starter
-from triage.learning.evaluate import BadTable, Row, evaluate, evaluate_groups, macro_f1, read_table
+from triage.learning.evaluate import BadTable, Row, evaluate, evaluate_groups, macro_f1, read_table, thinned
 
 
 def _write(path: Path, rows: list[dict[str, str]], encoding: str = "utf-8") -> Path:
@@ -122,3 +122,61 @@ def test_the_command_prints_one_object_last(tmp_path: Path, capsys: pytest.Captu
     ]
     with pytest.raises(CommandError, match="no column"):
         call_command("evaluate", **shared, label="nobody")
+
+
+def test_a_class_with_one_text_is_kept_and_hurts_nobody() -> None:
+    rows = _starter("team")
+    lone = Row("The telescope on the roof points the wrong way", "astronomy")
+    report = evaluate([*rows[::2], lone], [*rows[1::4], Row("The telescope points the wrong way again", "astronomy")])
+    assert report.accuracy > 0.6
+    assert report.n_train == len(rows[::2]) + 1
+
+
+def test_empty_texts_are_texts_like_others() -> None:
+    rows = _starter("team")[::3]
+    report = evaluate([Row("", "software"), Row(" \n ", "billing"), *rows], [Row("", "software"), rows[0]])
+    assert report.n_test == 2 and 0 <= report.ece <= 1
+    nothing = evaluate([Row("", "a"), Row("", "b"), Row(" ", "a")], [Row("", "a")])
+    assert (nothing.coverage_95, nothing.precision_95) == (0.0, None)
+
+
+def test_rows_of_different_length_are_read_as_far_as_they_go(tmp_path: Path) -> None:
+    path = tmp_path / "ragged.csv"
+    path.write_text("text,kind\nPrinter jam,a\nInvoice\nRefund,b,too much\n\n")
+    assert read_table(path, text=["text"], label="kind") == [Row("Printer jam", "a"), Row("Refund", "b")]
+
+
+def test_a_byte_that_is_no_utf_8_leaves_the_rest_readable(tmp_path: Path) -> None:
+    """Two exports glued together: most of it UTF-8, one line of it Western Windows."""
+    path = tmp_path / "mixed.csv"
+    path.write_bytes("text,kind\nDr\u00fccker,a\n".encode() + "Gr\u00fc\u00dfe,b\n".encode("cp1252"))
+    assert read_table(path, text=["text"], label="kind") == [Row("Dr\u00fccker", "a"), Row("Gr\u00fc\u00dfe", "b")]
+
+
+def test_a_file_without_a_single_label_says_so(tmp_path: Path) -> None:
+    path = _write(tmp_path / "t.csv", [{"text": "Printer jam", "kind": ""}])
+    with pytest.raises(BadTable, match="no row with a value in the column kind"):
+        read_table(path, text=["text"], label="kind")
+
+
+def test_of_too_many_rows_each_label_keeps_its_share() -> None:
+    rows = [*[Row(f"many {number}", "many") for number in range(900)], *[Row(f"few {n}", "few") for n in range(99)]]
+    rows.append(Row("one", "one"))
+    kept = thinned(rows, 100)
+    count = {label: sum(row.label == label for row in kept) for label in ("many", "few", "one")}
+    assert count == {"many": 90, "few": 9, "one": 1}
+    assert len({row.text for row in kept}) == len(kept) and thinned(rows, 1_000) == rows
+
+
+def test_the_command_says_when_it_fitted_on_a_part(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.core.management import call_command
+
+    rows = [{"text": row.text, "team": row.label} for row in _starter("team")]
+    train, test = _write(tmp_path / "train.csv", rows[::4]), _write(tmp_path / "test.csv", rows[1::40])
+    monkeypatch.setattr("triage.learning.evaluate.FIT_AT_MOST", 100)
+    call_command("evaluate", train=train, test=test, text="text", label="team")
+    told = capsys.readouterr()
+    assert "Fitted on 100 of 199 training texts" in told.out
+    assert json.loads(told.out.splitlines()[-1])["n_train"] == 199

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from triage.embedding import clean, embed
+from triage.embedding import clean, embed, inner
 from triage.engines.weights import from_bytes
-from triage.learning.fit import Example, fit
+from triage.learning.fit import EMBEDDING_TRIES, FOLDS, FOLDS_OF_MANY, Example, fit
 from triage.learning.payload import starter_examples
 
 KINDS = {
@@ -32,7 +34,7 @@ def test_it_learns_what_tells_values_apart() -> None:
     fitted = fit(_examples(), ["kind"])
     (head,) = fitted.weights.heads
     for text, kind in (("the printer prints nothing", "printer"), ("wrong amount on my invoice", "money")):
-        by_embedding, by_words, _ = fitted.weights.scores(text, embed(text))
+        by_embedding, by_words, _ = fitted.weights.scores(text, embed(text), inner(text))
         probabilities = head.probabilities(by_embedding, by_words)
         assert head.values[int(probabilities.argmax())] == kind
         assert float(probabilities.sum()) == pytest.approx(1.0, abs=1e-5)
@@ -46,9 +48,9 @@ def test_a_value_with_one_text_is_kept() -> None:
 
 def test_texts_too_few_to_share_a_word_are_fitted_on_their_embedding() -> None:
     fitted = fit(_examples()[4:8], ["kind"]).weights
-    assert fitted.words.size == 0
+    assert not fitted.words.words and not fitted.words.letters
     assert from_bytes(fitted.to_bytes()).heads == fitted.heads
-    assert len(fitted.scores("anything", embed("anything"))[1]) == 2
+    assert len(fitted.scores("anything", embed("anything"), inner("anything"))[1]) == 2
 
 
 def test_a_field_with_one_value_is_left_out() -> None:
@@ -80,3 +82,36 @@ def test_only_decisions_made_here_open_the_way_to_apply() -> None:
 def test_the_same_examples_make_the_same_fit() -> None:
     examples = starter_examples()[::6]
     assert fit(examples, ["category"]).weights.to_bytes() == fit(examples, ["category"]).weights.to_bytes()
+
+
+def test_the_penalty_is_the_one_that_leaves_the_least_loss_out_of_fold(monkeypatch: pytest.MonkeyPatch) -> None:
+    from triage.learning import fit as module
+
+    def loss(*penalties: float) -> float:
+        monkeypatch.setattr(module, "EMBEDDING_TRIES", [(0.35, penalty) for penalty in penalties])
+        return fit(starter_examples()[::3], ["priority"]).held_out["priority"].calibration.loss
+
+    apart = {penalty: loss(penalty) for penalty in (0.1, 3.0, 100.0)}
+    assert loss(*apart) == pytest.approx(min(apart.values()), rel=1e-6)
+    assert max(apart.values()) > min(apart.values()) + 0.01
+
+
+def test_of_many_texts_fewer_heads_are_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    from triage.learning import fit as module
+
+    fitted: list[int] = []
+    original = module._logistic
+
+    def counting(rows: Any, truth: Any, classes: int, penalty: float) -> Any:
+        fitted.append(rows.shape[0])
+        return original(rows, truth, classes, penalty)
+
+    monkeypatch.setattr(module, "_logistic", counting)
+    examples = _examples(times=5)
+    few = fit(examples, ["kind"]).held_out["kind"]
+    assert len(fitted) == (len(EMBEDDING_TRIES) + 1) * FOLDS + 2
+    fitted.clear()
+    monkeypatch.setattr(module, "MANY_TEXTS", len(examples) - 1)
+    many = fit(examples, ["kind"]).held_out["kind"]
+    assert len(fitted) == 2 * FOLDS_OF_MANY + 2
+    assert len(many.truth) == len(few.truth) == len(examples)

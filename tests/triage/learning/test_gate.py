@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from triage.learning.gate import AT_LEAST, Comparison, Unseen, compare, is_held_out
-from triage.pipeline.types import Decided, FieldReading, Inquiry, Taxonomy
+from triage.pipeline.types import Decided, FieldReading, Inquiry, Taxonomy, Turn
 
 NOTHING = Taxonomy((), (), ())
 TEXTS = 200
@@ -105,3 +105,10 @@ def test_one_ticket_in_ten_is_held_out_and_always_the_same() -> None:
     drawn = [number for number in range(1, 5_001) if is_held_out(number)]
     assert 400 < len(drawn) < 600
     assert drawn[:3] == [number for number in range(1, 5_001) if is_held_out(number)][:3]
+
+
+def test_a_held_out_text_is_read_as_a_reading_sees_it() -> None:
+    inquiry = Inquiry("Printer", (Turn("customer", "Jammed.\n\nAgain."), Turn("customer", "Still.")), source="Shop")
+    unseen = Unseen(inquiry.text, np.eye(1, 384, dtype=np.float32)[0], {}, "Shop")
+    assert unseen.inquiry == inquiry
+    assert Unseen("bare", unseen.vector, {}).inquiry.text.strip() == "bare"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from triage.engines.weights import from_bytes, version_of
+from triage.engines.weights import FORMAT, from_bytes, version_of
 from triage.learning import live
 from triage.learning.live import load_local, store
 from triage.learning.payload import starter_fit
@@ -112,3 +112,17 @@ def test_of_two_processes_at_a_new_desk_one_fits(monkeypatch: pytest.MonkeyPatch
     for thread in threads:
         thread.join()
     assert (len(versions), len(set(versions)), len(fits)) == (3, 1, 1)
+
+
+def test_a_fit_in_an_older_format_is_left_and_a_fresh_one_takes_over(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An update of the desk that changes the format finds the fits of the version before in the database."""
+    weights = from_bytes(_other_payload())
+    with monkeypatch.context() as before:
+        before.setattr("triage.engines.weights.FORMAT", FORMAT - 1)
+        old = store(weights.to_bytes(), {})
+    engine = load_local()
+    assert engine.version == version_of(starter_fit()[0]) == Artifact.objects.get(live=True).version
+    assert Artifact.objects.filter(version=old.version, live=False).exists()
+    assert "local_engine_unreadable" in caplog.text and "another version of the engine" in caplog.text

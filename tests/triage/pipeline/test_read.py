@@ -225,7 +225,22 @@ def test_the_model_is_not_asked_when_local_may_apply_what_moves_a_ticket(desk: C
 
 
 @pytest.mark.parametrize(
-    "text", ["Die Anwendung stürzt beim Speichern ab, niemand im Büro weiß warum.", "我无法登录我的账户"]
+    "text",
+    [
+        "Die Anwendung stürzt beim Speichern ab, niemand im Büro weiß warum.",
+        "Bonjour, je ne peux plus me connecter à mon compte depuis ce matin",
+        "No puedo entrar en mi cuenta desde ayer, ¿me pueden ayudar?",
+        "Nie mogę zalogować się na swoje konto od wczoraj rano",
+        "Dünden beri hesabıma giriş yapamıyorum, yardım eder misiniz",
+        "我无法登录我的账户",
+        "昨日からアカウントにログインできません",
+        "Не могу войти в систему со вчерашнего дня",
+        "لا أستطيع تسجيل الدخول إلى حسابي منذ أمس",
+        "मैं कल से अपने खाते में लॉग इन नहीं कर पा रहा हूँ",
+        "Δεν μπορώ να συνδεθώ στον λογαριασμό μου",
+        "어제부터 계정에 로그인할 수 없습니다",
+        "Mera account login nahi ho raha hai, password reset ka email bhi nahi aaya, please help",
+    ],
 )
 def test_in_a_language_it_was_not_made_for_the_surest_engine_applies_nothing(
     text: str, desk: Context, write: Write
@@ -250,7 +265,7 @@ def test_without_an_embedding_the_next_engine_reads(
     desk: Context, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(text: str) -> Any:
-        raise FileNotFoundError("model-int8.onnx")
+        raise FileNotFoundError("model-int8-inner.onnx")
 
     monkeypatch.setattr("triage.embedding.embed", missing)
     verdict = _read(write("Locked out", "I forgot my password"), replace(desk, local=SURE))

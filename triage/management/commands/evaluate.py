@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from triage.learning import evaluate as evaluation
 from triage.learning.evaluate import BadTable, evaluate, evaluate_groups, read_table, table_of
 
 
@@ -40,6 +41,9 @@ class Command(BaseCommand):
         except BadTable as problem:
             raise CommandError(str(problem)) from problem
         if not options["json"]:
+            if not options["group"] and len(train) > evaluation.FIT_AT_MOST:
+                part = f"{evaluation.FIT_AT_MOST} of {len(train)} training texts"
+                self.stdout.write(f"Fitted on {part}, each label in proportion.")
             figures = {name: value for name, value in result.items() if name != "groups"}
             self.stdout.write(table_of(figures))
         self.stdout.write(json.dumps(result))
