@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from triage import prompts
+from triage.flags import visible
 from triage.pipeline.types import (
     EFFORTS,
     FIELDS,
@@ -118,12 +119,15 @@ def _is_probability(value: float) -> float:
     return value
 
 
+_leading = re.compile(r"(?i)[a-z][a-z0-9+.-]+:/|www\.|(?:https?|javascript|vbscript|mailto|tel):\S|data:\w+/")
+
+
 def _is_short(value: str) -> str:
     if len(value) > 300:
         raise ValueError("is longer than 300 characters")
-    if re.search(r"https?:|www\.|[\x00-\x08\x0b-\x1f]", value):
+    if _leading.search(visible(value)) or re.search(r"[\x00-\x08\x0b-\x1f]", value):
         raise ValueError("must not hold links or control characters")
-    return " ".join(value.split())
+    return " ".join(visible(value).split())
 
 
 def _are_tags(value: list[str]) -> list[str]:

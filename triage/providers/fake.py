@@ -300,9 +300,10 @@ class FakeMessagesAPI:
             "stop_sequence": None,
             "usage": self._usage(body),
         }
-        await FAULTS[self._next.popleft() if self._next else self._always](exchange, self._right(body))
+        await FAULTS[self._next.popleft() if self._next else self._always](exchange, self.right(body))
 
-    def _right(self, body: dict[str, Any]) -> str:
+    def right(self, body: dict[str, Any]) -> str:
+        """The answer that a request wants. A server that answers otherwise says so here."""
         text = imitation.subject_matter(imitation.text_of(body)[1])
         schema = imitation.schema_of(body)
         if schema is None or (not self.heedful and "JSON schema" not in imitation.text_of(body)[0]):
