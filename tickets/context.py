@@ -77,6 +77,7 @@ def inquiry_of(ticket: Ticket, messages: Sequence[Message]) -> Inquiry:
         submitted_tier=ticket.submitted_tier,
         subject_kind="ticket",
         subject_id=str(ticket.number),
+        masking=ticket.source.masking,
     )
 
 

@@ -32,8 +32,13 @@ def mask(text: str, names: Sequence[str] = ()) -> Masked:
     return Masked(masked, restore, counts)
 
 
-def mask_all(texts: Sequence[str], names: Sequence[str] = ()) -> tuple[list[str], dict[str, str], dict[str, int]]:
-    """Mask several texts that go out together, one value by one placeholder in all of them."""
+def mask_all(
+    texts: Sequence[str], names: Sequence[str] = (), *, ours: int = 0
+) -> tuple[list[str], dict[str, str], dict[str, int]]:
+    """Mask several texts that go out together, one value by one placeholder in all of them.
+
+    The first `ours` of them are the desk's own words: a customer called Grant Access is not named there.
+    """
     taken = {match.group() for text in texts for match in PLACEHOLDER.finditer(text)}
     marks: dict[tuple[str, str], str] = {}
     numbers: Counter[str] = Counter()
@@ -48,7 +53,10 @@ def mask_all(texts: Sequence[str], names: Sequence[str] = ()) -> tuple[list[str]
                 marks[kind, value] = candidate
         return marks[kind, value]
 
-    masked = ["".join(mark(*piece) for piece in pieces(text, names)) for text in texts]
+    masked = [
+        "".join(mark(*piece) for piece in pieces(text, names if place >= ours else ()))
+        for place, text in enumerate(texts)
+    ]
     counts = Counter(kind.lower() for kind, _ in marks)
     return masked, {placeholder: value for (_, value), placeholder in marks.items()}, dict(counts)
 

@@ -83,6 +83,7 @@ async def classify(inquiry: Inquiry, context: Context, ask: Ask, fields: Sequenc
         names=_names(inquiry),
         subject_kind=inquiry.subject_kind,
         subject_id=inquiry.subject_id,
+        masking=inquiry.masking,
     )
     reply = await ask(question)
     try:
@@ -273,6 +274,7 @@ def _repair(question: Question, reply: AskedModel, problem: ValueError) -> Quest
         names=question.names,
         subject_kind=question.subject_kind,
         subject_id=question.subject_id,
+        masking=question.masking,
     )
 
 

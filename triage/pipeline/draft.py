@@ -112,6 +112,7 @@ async def _by_model(inquiry: Inquiry, fields: Fields, context: Context, ask: Ask
             names=(inquiry.requester_name,) if inquiry.requester_name else (),
             subject_kind=inquiry.subject_kind,
             subject_id=inquiry.subject_id,
+            masking=inquiry.masking,
         )
     )
     text = _tidy(reply.text)

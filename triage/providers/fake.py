@@ -202,6 +202,7 @@ class FakeMessagesAPI:
         self.latency, self.port = latency, port
         self.structured, self.heedful, self.retry_after = structured, heedful, retry_after
         self.bodies: list[dict[str, Any]] = []
+        self.received = bytearray()  # every byte of it, heads too
         self.headers: list[dict[str, str]] = []
         self.in_flight = self.most_in_flight = 0
         self.numbers = itertools.count(1)
@@ -247,12 +248,14 @@ class FakeMessagesAPI:
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while not writer.is_closing():
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+                opening = await reader.readuntil(b"\r\n\r\n")
+                head = opening.decode("latin-1").split("\r\n")
                 method, path, _ = head[0].split(" ", 2)
                 headers = {
                     name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)
                 }
                 content = await reader.readexactly(int(headers.get("content-length", "0")))
+                self.received += opening + content
                 body = json.loads(content) if content else {}
                 await self._answer(method, path, headers, body, writer)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
