@@ -14,7 +14,14 @@ from dataclasses import dataclass
 
 from triage.personal import pieces
 
-PLACEHOLDER = re.compile(r"\[(?:EMAIL|KEY|IBAN|CARD|IP|PHONE|NAME)_\d{1,9}\]")
+# As it is given out, and as a model may give it back: in lower case, in other brackets, without any.
+PLACEHOLDER = re.compile(
+    r"(?i)[\[({<] ?(EMAIL|KEY|IBAN|CARD|IP|PHONE|NAME)[_ -](\d{1,9}) ?[\])}>]"
+    r"|(?<!\w)(EMAIL|KEY|IBAN|CARD|IP|PHONE|NAME)_(\d{1,9})(?!\w)",
+    re.ASCII,
+)
+# Whatever could be taken for one, once its neighbours are masked too.
+_like_one = re.compile(r"(?i)(EMAIL|KEY|IBAN|CARD|IP|PHONE|NAME)[_ -](\d{1,9})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,7 @@ def mask_all(
 
     The first `ours` of them are the desk's own words: a customer called Grant Access is not named there.
     """
-    taken = {match.group() for text in texts for match in PLACEHOLDER.finditer(text)}
+    taken = {f"[{kind.upper()}_{int(number)}]" for text in texts for kind, number in _like_one.findall(text)}
     marks: dict[tuple[str, str], str] = {}
     numbers: Counter[str] = Counter()
 
@@ -63,7 +70,12 @@ def mask_all(
 
 def unmask(text: str, restore: Mapping[str, str]) -> str:
     """Put the values back. A placeholder that nobody gave out stays as it is."""
-    return PLACEHOLDER.sub(lambda match: restore.get(match.group(), match.group()), text)
+    return PLACEHOLDER.sub(lambda match: restore.get(_mark(match), match.group()), text)
+
+
+def _mark(match: re.Match[str]) -> str:
+    """The placeholder that is meant, as it is given out."""
+    return f"[{(match[1] or match[3]).upper()}_{int(match[2] or match[4])}]"
 
 
 def unmask_json(text: str, restore: Mapping[str, str]) -> str:
