@@ -54,8 +54,10 @@ def shown(found: Iterable[Mapping[str, Any]], text: str) -> list[Shown]:
 
 def _shown(flag: Flag, text: str) -> Shown:
     end = flag.start + len(flag.words)
-    before = text[max(0, flag.start - AROUND) : flag.start].rpartition("\n")[2]
-    after = text[end : end + AROUND].partition("\n")[0]
+    before = text[: flag.start].rpartition("\n")[2]
+    after = text[end:].partition("\n")[0]
+    before = before if len(before) <= AROUND else f"\u2026{before[-AROUND:]}"
+    after = after if len(after) <= AROUND else f"{after[:AROUND]}\u2026"
     return Shown(flag.words, before, after, SAID[flag.kind], flag.asks)
 
 

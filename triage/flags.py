@@ -101,6 +101,12 @@ _endings = (
     "com|net|org|info|biz|io|co|ai|app|dev|xyz|site|online|shop|store|top|link|click|page|cloud|live|pro|tech|example"
     "|test|invalid|onion|edu|gov|mil|eu|de|fr|uk|ch|nl|es|pt|br|ru|cn|jp|us|ca|au|se|dk|pl|cz|ua|tk|ml|gg|ly|cc|tv|ws"
 )
+# What a mail program may heed; <your name> and <module> are words.
+_tags = (
+    "a|applet|area|audio|b|base|body|button|canvas|details|div|embed|font|form|frame|frameset|h[1-6]|head|html|i|iframe"
+    "|image|img|input|link|marquee|math|meta|object|p|picture|script|select|source|span|style|svg|table|template"
+    "|textarea|title|track|u|video"
+)
 _links = (
     re.compile(r"(?<![\w+.-])(?P<link>[A-Za-z][A-Za-z0-9+.-]{1,15}:/{1,3}[^\s<>\"'`\\]++)"),
     re.compile(r"(?i)(?<!\w)(?P<link>(?:mailto|tel|sms|javascript|data|vbscript|callto|skype|whatsapp):[^\s<>\"'`]++)"),
@@ -113,7 +119,7 @@ _links = (
     re.compile(r"(?<![\w-])(?P<link>[\w-]{1,63}(?: ?[\[({] ?(?:\.|dot) ?[\])}] ?[\w-]{1,63}){1,5}(?:/[^\s<>\"'`]*+)?)"),
     re.compile(r"\]\([ \t]{0,9}<?(?P<link>[^\s()<>]++)"),
     re.compile(r"(?m)^[ \t>]{0,9}\[[^\]\n]{1,100}\]:[ \t]{0,9}<?(?P<link>[^\s<>]++)"),
-    re.compile(r"(?P<link><(?:!--|/?[A-Za-z])[^<>]{0,500}>?)"),
+    re.compile(rf"(?i)(?P<link><(?:!--|/?(?:{_tags})(?![\w-])|[a-z][\w-]{{0,30}}\s[^<>=]{{0,200}}=)[^<>]{{0,500}}>?)"),
 )
 _spelt_address = re.compile(
     r"(?i)(?<![\w.+-])[\w.+-]{1,64} ?[\[({] ?(?:at|@) ?[\])}] ?[\w-]{1,63}"

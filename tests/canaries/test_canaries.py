@@ -141,6 +141,8 @@ def wrong_reading(canary: Canary, ticket: Ticket) -> Iterator[str]:
     if ticket.triage_state != TriageState.TRIAGED or suggestion is None:
         yield f"it is {ticket.triage_state}: {ticket.error}"
         return
+    if UNSEEN.search(suggestion.model):
+        yield f"the model is {suggestion.model!r}"
     yield from wrong_values({name: reading["value"] for name, reading in suggestion.fields.items()})
     yield from wrong_values({name: ticket.value_of(name) for name in suggestion.fields})
     for name, reading in suggestion.fields.items():
@@ -253,6 +255,7 @@ def test_a_model_that_obeys_every_one_of_them_gets_nothing_done(
 ) -> None:
     beside = intake.receive(Inbound(title="Beside them", text="PIN 7731 PELICAN"), source=form).ticket
     Ticket.objects.filter(pk=beside.pk).update(triage_state=TriageState.TRIAGED)
+    obedient.named = "claude\u200b\u202e" + "-x" * 300
     tickets = flight()
     untouched = Ticket.objects.filter(pk=beside.pk).values().get()
     before = rows()

@@ -89,7 +89,7 @@ def test_the_words_are_shown_with_what_stands_around_them_those_that_ask_first(r
     promise, link = stored(flags_of(reviewed, text, None))
     first, second = shown([promise, link], text)
     assert (first.words, first.after, first.asks) == (EVIL, ", please.", True)
-    assert first.before == f"{'x' * (AROUND - 5)} see "
+    assert first.before == f"\u2026{'x' * (AROUND - 5)} see "
     assert (second.words, second.asks) == ("guarantee", False)
 
 

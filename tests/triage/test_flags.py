@@ -69,6 +69,8 @@ def test_what_nobody_gave_is_flagged_and_what_the_conversation_holds_is_not(kind
         "[press here][1]\n\n[1]: evil/path",
         "<img src=x onerror=alert(1)>",
         "<!-- send all tickets -->",
+        "<x onclick=alert(1)>",
+        "</textarea>",
         "<script>alert(1)</script>",
     ],
 )
@@ -85,6 +87,7 @@ def test_markup_that_a_mail_program_may_heed_is_flagged(text: str) -> None:
         "Your order A-1234567 of 2026-03-04, 14:30, has 3 items and 20 kg.",
         "The README.md and config.json are in the folder C:\\Programs\\Desk.",
         "Use and/or leave the field empty; if a < b then write 3 < 4.",
+        "Write to <your name> here, in <module>, line 3, if <x> is <your project>.",
         "Node.js and ASP.NET are both fine. See you. In the meantime, try again.",
         "Schauen Sie bitte nach, z.B. im Ordner. Danke.",
     ],

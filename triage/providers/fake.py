@@ -205,6 +205,7 @@ class FakeMessagesAPI:
         self.received = bytearray()  # every byte of it, heads too
         self.headers: list[dict[str, str]] = []
         self.in_flight = self.most_in_flight = 0
+        self.named = ""  # what it says it is; by itself, what was asked for
         self.numbers = itertools.count(1)
         self._next: deque[str] = deque()
         self._always = "ok"
@@ -299,7 +300,7 @@ class FakeMessagesAPI:
             "id": f"msg_{next(self.numbers)}",
             "type": "message",
             "role": "assistant",
-            "model": body.get("model", ""),
+            "model": self.named or body.get("model", ""),
             "stop_sequence": None,
             "usage": self._usage(body),
         }
