@@ -15,7 +15,7 @@ from pytest_django import Settings
 from tests.tickets.conftest import MakeTicket
 from tickets import tasks
 from tickets.actions import review, status
-from tickets.models import Draft, Message, ReadWith, Source, Status, Ticket
+from tickets.models import Draft, Message, ReadWith, Requester, Source, Status, Ticket
 from triage.models import Call, User
 from triage.providers import imitation
 from triage.providers.fake import FakeMessagesAPI
@@ -64,7 +64,7 @@ def server(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake
 
 @pytest.fixture
 def read(make_ticket: MakeTicket, server: FakeMessagesAPI, lead: User) -> Ticket:
-    """A ticket, read by a model beside a neighbour that a person decided and answered. The first answer is repaired."""
+    """A ticket that a model shall read, beside a neighbour that a person decided and answered."""
     neighbour = make_ticket(
         title="Export stops half way",
         text=_written(NEIGHBOUR),
@@ -84,7 +84,6 @@ def read(make_ticket: MakeTicket, server: FakeMessagesAPI, lead: User) -> Ticket
     server.received.clear()
     server.bodies.clear()
     Call.objects.all().delete()
-    server.script("prose")
     ticket = make_ticket(
         title="Export stops half way", text=_written(OWN), requester_email=OWN["email"], requester_name=OWN["name"]
     )
@@ -103,7 +102,7 @@ def _leaked(server: FakeMessagesAPI, values: dict[str, str]) -> list[str]:
 
 
 def test_no_personal_value_is_among_the_bytes_that_leave(read: Ticket, server: FakeMessagesAPI) -> None:
-    server.always("ok")
+    server.script("prose")  # which is repaired
     _drain()
     wire = server.received.decode()
     assert sorted(Call.objects.values_list("operation", flat=True)) == ["classify", "draft", "repair"]
@@ -112,6 +111,21 @@ def test_no_personal_value_is_among_the_bytes_that_leave(read: Ticket, server: F
     for call in Call.objects.all():
         assert call.masked is not None
         assert {kind: number for kind, number in call.masked.items() if kind != "name"} == dict.fromkeys(NUMBERED, 1)
+
+
+def test_whoever_else_wrote_is_not_named_either(read: Ticket, server: FakeMessagesAPI, lead: User) -> None:
+    User.objects.filter(pk=lead.pk).update(first_name="Leokadia", last_name="Wrzos")
+    colleague = Requester.objects.create(email="b.achterberg@customer.example", name="Balthasar Achterberg")
+    theirs, ours = "Balthasar here, the same with me.", "Thank you. Regards, Leokadia"
+    for given in (
+        {"kind": Message.Kind.INBOUND, "requester": colleague, "text": theirs},
+        {"kind": Message.Kind.OUTBOUND, "author": lead, "text": ours},
+    ):
+        Message.objects.create(ticket=read, created_at=timezone.now(), **given)
+    _drain()
+    wire = server.received.decode()
+    assert "here, the same with me" in wire and "Thank you. Regards" in wire
+    assert "Balthasar" not in wire and "Leokadia" not in wire
 
 
 def test_what_was_masked_is_back_in_the_draft(read: Ticket, server: FakeMessagesAPI) -> None:
@@ -126,6 +140,7 @@ def test_a_source_that_is_not_masked_sends_its_own_words_and_nobody_elses_and_th
     read: Ticket, server: FakeMessagesAPI, form: Source
 ) -> None:
     Source.objects.filter(pk=form.pk).update(masking=False)
+    server.script("prose")
     _drain()
     assert set(OWN.values()) <= set(_leaked(server, OWN))
     assert _leaked(server, NEIGHBOUR) == []

@@ -80,7 +80,7 @@ async def classify(inquiry: Inquiry, context: Context, ask: Ask, fields: Sequenc
         prompt_version=prompt.version,
         max_tokens=MAX_TOKENS,
         schema=schema,
-        names=_names(inquiry),
+        names=inquiry.names,
         subject_kind=inquiry.subject_kind,
         subject_id=inquiry.subject_id,
         masking=inquiry.masking,
@@ -314,7 +314,3 @@ def _examples(context: Context) -> list[str]:
         labels = ", ".join(f"{name} {value}" for name, value in example.labels.items() if isinstance(value, str | int))
         parts.append(f"{prompts.fenced('example', example.text[:400])}\nA person decided: {labels}")
     return parts
-
-
-def _names(inquiry: Inquiry) -> tuple[str, ...]:
-    return (inquiry.requester_name,) if inquiry.requester_name else ()

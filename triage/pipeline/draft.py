@@ -109,7 +109,7 @@ async def _by_model(inquiry: Inquiry, fields: Fields, context: Context, ask: Ask
             ),
             prompt_version=prompt.version,
             max_tokens=MAX_TOKENS,
-            names=(inquiry.requester_name,) if inquiry.requester_name else (),
+            names=inquiry.names,
             subject_kind=inquiry.subject_kind,
             subject_id=inquiry.subject_id,
             masking=inquiry.masking,

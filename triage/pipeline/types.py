@@ -112,6 +112,12 @@ class Inquiry:
     subject_kind: str = ""
     subject_id: str = ""
     masking: bool = True
+    others: tuple[str, ...] = ()  # what those are called who wrote beside the requester
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What everybody is called who wrote here."""
+        return tuple(filter(None, (self.requester_name, *self.others)))
 
     @property
     def text(self) -> str:
