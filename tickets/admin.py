@@ -200,8 +200,8 @@ class SourceForm(_SourceForm):
 @admin.register(Source)
 class SourceAdmin(Admin):
     form = SourceForm
-    list_display = ("name", "kind", "active", "sender")
-    list_filter = ("kind", "active")
+    list_display = ("name", "kind", "active", "masking", "sender")
+    list_filter = ("kind", "active", "masking")
 
 
 class AgentInline(StackedInline):

@@ -10,11 +10,12 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError
 
-from tickets.models import ENDED, Category, Component, Example, Message, SlaPolicy, Team, Ticket
+from tickets.models import ENDED, Category, Component, Example, Message, Requester, SlaPolicy, Team, Ticket
 from tickets.models.likeness import filtered_likeness
 from tickets.models.taxonomy import Label as LabelRow
 from triage import calls
 from triage.mask import redact
+from triage.models import User
 from triage.pipeline.types import (
     Answered,
     Ask,
@@ -77,7 +78,18 @@ def inquiry_of(ticket: Ticket, messages: Sequence[Message]) -> Inquiry:
         submitted_tier=ticket.submitted_tier,
         subject_kind="ticket",
         subject_id=str(ticket.number),
+        masking=ticket.source.masking,
+        others=_others(ticket, messages),
     )
+
+
+def _others(ticket: Ticket, messages: Sequence[Message]) -> tuple[str, ...]:
+    """What those are called who wrote here beside the requester: colleagues of theirs, and ours."""
+    customers = {row.requester_id for row in messages if row.requester_id and row.requester_id != ticket.requester_id}
+    agents = {row.author_id for row in messages if row.author_id}
+    people = Requester.objects.filter(pk__in=customers) if customers else ()
+    ours = User.objects.filter(pk__in=agents) if agents else ()
+    return tuple(filter(None, [*(person.name for person in people), *(user.get_full_name() for user in ours)]))
 
 
 def gather(inquiry: Inquiry, vector: Any, *, ticket: Ticket | None = None, engine: str = "cascade") -> Context:

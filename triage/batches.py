@@ -22,7 +22,7 @@ from django.db import transaction
 from django.db.models import Avg, F, QuerySet
 from django.utils import timezone
 
-from triage import calls, correlation, mask
+from triage import calls, correlation
 from triage.models import BatchRequest, Budget, Call, MessageBatch, Price, Tokens
 from triage.pipeline.types import AskedModel, NoAnswer, Question
 from triage.providers.base import ProviderError, Request, Retry, Unreachable
@@ -44,15 +44,14 @@ CLOCKS_APART = timedelta(minutes=5)  # at most, ours and the provider's
 
 def keep(question: Question, *, owner: str) -> BatchRequest:
     """Mask the question and keep it, sealed, until a batch is made of what its owner has kept."""
-    (system, user), restore, counts = mask.mask_all([question.system, question.user], question.names)
-    system, user = calls.sendable(system), calls.sendable(user)
+    system, user, restore, counts = calls.masked(question)
     request = Request(settings.TRIAGE_MODEL, system, user, question.max_tokens, question.schema)
     return BatchRequest.objects.create(
         owner=owner,
         operation=question.operation,
         prompt_version=question.prompt_version,
         characters=len(system) + len(user),
-        masked=dict(counts),
+        masked=counts,
         subject_kind=question.subject_kind,
         subject_id=question.subject_id,
         correlation_id=correlation.current(),

@@ -62,8 +62,7 @@ async def ask(question: Question, *, model: str = "") -> AskedModel:
     provider = PROVIDERS[PROVIDER]()
     if not provider.configured():
         raise NoAnswer("no language model is configured")
-    masked, restore, counts = mask.mask_all([question.system, question.user], question.names)
-    system, user = map(sendable, masked)
+    system, user, restore, counts = masked(question)
     user = _cut(user, settings.TRIAGE_MAX_INPUT.get(question.operation))
     most = settings.TRIAGE_MAX_TOKENS.get(question.operation, question.max_tokens)
     await provider.prepare()
@@ -83,6 +82,15 @@ async def ask(question: Question, *, model: str = "") -> AskedModel:
     raise NoAnswer(outcome.sentence)
 
 
+def masked(question: Question) -> tuple[str, str, dict[str, str], dict[str, int] | None]:
+    """(system, user) as they may leave, what the placeholders in them stand for, and how many there are of each kind:
+    None where the question leaves unmasked."""
+    if not question.masking:
+        return sendable(question.system), sendable(question.user), {}, None
+    (system, user), restore, counts = mask.mask_all([question.system, question.user], question.names, ours=1)
+    return sendable(system), sendable(user), restore, counts
+
+
 def _models(asked: str) -> list[str]:
     """Whom to ask, one after the other."""
     return (
@@ -98,7 +106,7 @@ def _another_may(outcome: Outcome) -> bool:
 
 
 async def _call(
-    question: Question, provider: Provider, request: Request, counts: Mapping[str, int]
+    question: Question, provider: Provider, request: Request, counts: Mapping[str, int] | None
 ) -> tuple[Call, Decimal | None, Outcome]:
     """One row of the ledger, from its beginning to its end."""
     async with _slots():

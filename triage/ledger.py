@@ -58,7 +58,9 @@ class NoLeave(NoAnswer):
         self.of_the_model = of_the_model
 
 
-def begin(question: Question, provider: str, endpoint: str, request: Request, masked: Mapping[str, int]) -> Begun:
+def begin(
+    question: Question, provider: str, endpoint: str, request: Request, masked: Mapping[str, int] | None
+) -> Begun:
     """May we? Then write down that we do. Raises NoLeave where the budget, a breaker or a cap says no."""
     state = Budget.state()
     if state.step != state.warned:
@@ -84,7 +86,7 @@ def begin(question: Question, provider: str, endpoint: str, request: Request, ma
         max_tokens=request.max_tokens,
         input_limit=settings.TRIAGE_MAX_INPUT.get(question.operation),
         input_characters=len(request.user),
-        masked=dict(masked),
+        masked=None if masked is None else dict(masked),
         subject_kind=question.subject_kind,
         subject_id=question.subject_id,
         correlation_id=correlation.current(),

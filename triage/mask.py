@@ -14,7 +14,14 @@ from dataclasses import dataclass
 
 from triage.personal import pieces
 
-PLACEHOLDER = re.compile(r"\[(?:EMAIL|KEY|IBAN|CARD|IP|PHONE|NAME)_\d{1,9}\]")
+# As it is given out, and as a model may give it back: in lower case, in other brackets, without any.
+PLACEHOLDER = re.compile(
+    r"(?i)[\[({<] ?(EMAIL|KEY|IBAN|CARD|IP|PHONE|NAME)[_ -](\d{1,9}) ?[\])}>]"
+    r"|(?<!\w)(EMAIL|KEY|IBAN|CARD|IP|PHONE|NAME)_(\d{1,9})(?!\w)",
+    re.ASCII,
+)
+# Whatever could be taken for one, once its neighbours are masked too.
+_like_one = re.compile(r"(?i)(EMAIL|KEY|IBAN|CARD|IP|PHONE|NAME)[_ -](\d{1,9})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +39,14 @@ def mask(text: str, names: Sequence[str] = ()) -> Masked:
     return Masked(masked, restore, counts)
 
 
-def mask_all(texts: Sequence[str], names: Sequence[str] = ()) -> tuple[list[str], dict[str, str], dict[str, int]]:
-    """Mask several texts that go out together, one value by one placeholder in all of them."""
-    taken = {match.group() for text in texts for match in PLACEHOLDER.finditer(text)}
+def mask_all(
+    texts: Sequence[str], names: Sequence[str] = (), *, ours: int = 0
+) -> tuple[list[str], dict[str, str], dict[str, int]]:
+    """Mask several texts that go out together, one value by one placeholder in all of them.
+
+    The first `ours` of them are the desk's own words: a customer called Grant Access is not named there.
+    """
+    taken = {f"[{kind.upper()}_{int(number)}]" for text in texts for kind, number in _like_one.findall(text)}
     marks: dict[tuple[str, str], str] = {}
     numbers: Counter[str] = Counter()
 
@@ -48,14 +60,22 @@ def mask_all(texts: Sequence[str], names: Sequence[str] = ()) -> tuple[list[str]
                 marks[kind, value] = candidate
         return marks[kind, value]
 
-    masked = ["".join(mark(*piece) for piece in pieces(text, names)) for text in texts]
+    masked = [
+        "".join(mark(*piece) for piece in pieces(text, names if place >= ours else ()))
+        for place, text in enumerate(texts)
+    ]
     counts = Counter(kind.lower() for kind, _ in marks)
     return masked, {placeholder: value for (_, value), placeholder in marks.items()}, dict(counts)
 
 
 def unmask(text: str, restore: Mapping[str, str]) -> str:
     """Put the values back. A placeholder that nobody gave out stays as it is."""
-    return PLACEHOLDER.sub(lambda match: restore.get(match.group(), match.group()), text)
+    return PLACEHOLDER.sub(lambda match: restore.get(_mark(match), match.group()), text)
+
+
+def _mark(match: re.Match[str]) -> str:
+    """The placeholder that is meant, as it is given out."""
+    return f"[{(match[1] or match[3]).upper()}_{int(match[2] or match[4])}]"
 
 
 def unmask_json(text: str, restore: Mapping[str, str]) -> str:

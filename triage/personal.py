@@ -30,13 +30,16 @@ def emails(text: str) -> Iterator[Span]:
 _known_key = re.compile(
     r"(?<![A-Za-z0-9])(?:"
     r"(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}+|gh[pousr]_[A-Za-z0-9]{20,}+|github_pat_[A-Za-z0-9_]{20,}+|glpat-[\w-]{16,}+"
-    r"|xox[abeoprs]-[A-Za-z0-9-]{10,}+|(?:AKIA|ASIA)[A-Z0-9]{16}|AIza[\w-]{30,}+|whsec_[A-Za-z0-9]{16,}+"
+    r"|xox[abeoprs]-[A-Za-z0-9-]{10,}+|xapp-[A-Za-z0-9-]{10,}+|(?:AKIA|ASIA)[A-Z0-9]{16}|AIza[\w-]{30,}+|whsec_[A-Za-z0-9]{16,}+"
+    r"|https://hooks\.slack\.com/[\w/]{10,}+|ya29\.[\w-]{20,}+"
     r"|(?:npm_|hf_|pypi-|dop_v1_|SG\.)[\w.-]{20,}+|eyJ[\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]*+)?)",
     re.ASCII,
 )
 _given_away = re.compile(
-    r"(?i)(?<![a-z])(?:pass(?:word|wd|wort|phrase)|pwd|secret|token|(?:api|access|secret)[_ -]?key|bearer"
-    r"|authorization)(?![a-z])[\"']?[ \t]{0,3}(?:(?:is|:|=)[ \t]{0,3})?(?:bearer[ \t]{1,3})?[\"']?([^\s\"'<>,;]{6,}+)"
+    r"(?i)(?<![a-z])(?:pass(?:word|wd|wort|phrase)|pwd|kennwort|mot de passe|contrase(?:ñ|n\u0303?)a|senha|wachtwoord"
+    r"|parola|пароль|密码|密碼|secret|token|(?:api|access|secret)[_ -]?key|bearer|authorization)"
+    r"(?:[_-][a-z]{1,20}){0,3}+(?![a-z])[\"']?[ \t]{0,3}(?:(?:is|ist|est|es|é|è|:|=|\uff1a|是)[ \t]{0,3})?"
+    r"(?:(?:bearer|basic)[ \t]{1,3})?[\"']?([^\s\"'<>,;]{6,}+)"
 )
 _long_run = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{32,}+")
 _hexadecimal = re.compile(r"[0-9a-f]+|[0-9A-F]+")
@@ -55,11 +58,15 @@ def keys(text: str) -> Iterator[Span]:
         start = text.find(_key_begins, end)
     yield from (match.span() for match in _known_key.finditer(text))
     for match in _given_away.finditer(text):
-        if any(character.isdigit() for character in match[1]):
+        if any(character.isdigit() for character in match[1]) or _looks_encoded(match[1]):
             yield match.span(1)
     for match in _long_run.finditer(text):
         if _looks_drawn(match.group()):
             yield match.span()
+
+
+def _looks_encoded(word: str) -> bool:
+    return len(word) >= 12 and not (word.islower() or word.isupper() or word.istitle())
 
 
 def _looks_drawn(run: str) -> bool:
@@ -143,7 +150,9 @@ _phone = re.compile(
     r"|(?:1[ .-])?\(?[2-9]\d{2}\)?[ .-]{1,2}\d{3}[ .-]\d{4}"  # (555) 867-5309
     r"|1?[2-9]\d{2}[2-9]\d{6}"  # 5558675309
     rf"|\(?0[1-9](?:{_gap}\d){{6,11}}"  # 06 12 34 56 78, 0171/1234567
-    r"|[6-9]\d{2}[ .-]\d{2,3}[ .-]\d{2,3}(?:[ .-]\d{2,3})?|[6-9]\d{4} \d{5}"  # 612 345 678, 98765 43210
+    r"|[6-9]\d{2}[ .-]\d{2,3}[ .-]\d{2,3}(?:[ .-]\d{2,3})?|[6-9]\d{4}[ -]\d{5}"  # 612 345 678, 98765 43210
+    r"|\([1-9]\d\) ?9?\d{4}-\d{4}|1[3-9]\d{9}"  # (11) 91234-5678, 13800138000
+    r"|8[ -]?\(?[3-9]\d{2}\)?[ -]\d{3}[ -]\d{2}[ -]\d{2}"  # 8 (495) 123-45-67
     r")(?![\w]|[.:/-]\d)",
     re.ASCII,
 )
@@ -165,10 +174,12 @@ def phones(text: str) -> Iterator[Span]:
 
 # A name that is also a word is masked as a name is written, not as the word: "Bill", not "bill".
 _words = (
-    "april art august bill bob chance charity chase christian cliff crystal dale daisy dawn dean drew earnest faith "
-    "forest frank gene grace grant green guy hope hunter iris ivy jack jade jay joy june king lance long major mark "
-    "mason may miles olive page parker penny pat price ray rich rob robin rock rose ruby rusty sandy sky stone summer "
-    "sunny trip victor violet wade ward will young"
+    "april art august bell best bill black blanc bob brown case cash chance charity chase christian cliff cruz "
+    "crystal dale daisy dawn day dean drew earnest faith field forest frank frei gene good grace grand grant green "
+    "groß gut guy hope hunter iris ivy jack jade jay joy june key king klein kurz lance lang law link little long "
+    "love luz major mark mason may miles montag neu noir null olive page parker paz penny pat petit post power price "
+    "ray rey rich rob robin rock rose ruby rusty sandy santos short sky small sommer sonntag stone summer sunny trip "
+    "victor violet wade ward white will winter young"
 )
 # Words in a display name that name nobody.
 _nobody = (
@@ -176,7 +187,7 @@ _nobody = (
     "helpdesk desk service services customer customers user users admin administrator info sales billing account "
     "accounts office contact mail email test company inc ltd llc gmbh corp group department unknown anonymous"
 )
-_bound = r"(?!\w)"
+_bound = r"(?![^\W_])"  # jane_doe is two words here
 _boundless = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # scripts that put no space between words
 
 
@@ -188,7 +199,7 @@ def named(names: Sequence[str]) -> Finder:
         return lambda text: iter(())
     bounded = "|".join(way for way in ways if way.endswith(_bound))
     boundless = [way for way in ways if not way.endswith(_bound)]
-    pattern = re.compile("|".join([*boundless, *([rf"(?<!\w)(?:{bounded})"] if bounded else [])]))
+    pattern = re.compile("|".join([*boundless, *([rf"(?<![^\W_])(?:{bounded})"] if bounded else [])]))
     return lambda text: (match.span() for match in pattern.finditer(text))
 
 
@@ -198,24 +209,50 @@ def _ways(name: str) -> Iterator[str]:
     if "@" in name or not any(any(map(str.isalpha, part)) for part in parts):
         return
     if len(parts) > 1:
-        yield from _spelt(r"[ \t\u00a0]{1,3}".join(map(re.escape, parts)), " ".join(parts), "(?i:{})")
-    for part in parts:
+        form = "{}" if all(part.lower() in _words.split() for part in parts) else "(?i:{})"
+        yield from _spelt(_joined(parts, r"[ \t\u00a0._-]{0,3}"), " ".join(parts), form)
+    for part in dict.fromkeys(half for whole in parts for half in (whole, *_halves(whole))):
         plain = part.lower()
         if plain in _nobody.split() or not any(map(str.isalpha, part)):
             continue
         if plain in _words.split() or (len(part) < 3 and not _boundless.search(part)):
             yield from _spelt("|".join({re.escape(part), re.escape(part.upper())} - {re.escape(plain)}), part, "(?:{})")
         else:
-            yield from _spelt(re.escape(part), part, "(?i:{})")
+            genitive = "s?" if len(part) > 4 and not _boundless.search(part) else ""  # Müllers Rechner
+            yield from _spelt(_joined(part.split("-"), "[-\u2010\u2011 ]?") + genitive, part, "(?i:{})")
+
+
+def _halves(part: str) -> list[str]:
+    """Anne and Marie of Anne-Marie, who may be called either."""
+    halves = part.split("-")
+    return [half for half in halves if len(half) > 2] if len(halves) > 1 else []
+
+
+def _joined(parts: Sequence[str], between: str) -> str:
+    return between.join(_apostrophe.sub("['\u2019\u02bc]?", re.escape(part)) for part in parts)
+
+
+_apostrophe = re.compile("['\u2019\u02bc]")
+# Letters that do not come apart in Unicode, and how they are written where keyboards lack them.
+_plain = str.maketrans({"ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ß": "ss", "æ": "ae", "Æ": "Ae",
+                        "þ": "th", "Þ": "Th", "\u0131": "i", "å": "a", "Å": "A"})  # fmt: skip
+_two_letters = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ø": "oe", "Ø": "Oe",
+                              "å": "aa", "Å": "Aa"})  # fmt: skip
 
 
 def _spelt(pattern: str, name: str, form: str) -> Iterator[str]:
     if not pattern:
         return
-    bare = "".join(c for c in unicodedata.normalize("NFD", pattern) if not unicodedata.combining(c))
-    for spelling in {unicodedata.normalize("NFC", pattern), unicodedata.normalize("NFD", pattern), bare}:
-        inner = form.format(spelling)
+    whole = unicodedata.normalize("NFC", pattern)
+    spellings = [whole, unicodedata.normalize("NFD", pattern), _bare(whole), _bare(whole.translate(_two_letters))]
+    for spelling in dict.fromkeys(spellings):
+        inner = form.replace("{}", f"(?:{spelling})")
         yield inner if _boundless.search(name) else inner + _bound
+
+
+def _bare(text: str) -> str:
+    apart = unicodedata.normalize("NFD", text.translate(_plain))
+    return "".join(character for character in apart if not unicodedata.combining(character))
 
 
 FINDERS: tuple[tuple[str, Finder], ...] = (

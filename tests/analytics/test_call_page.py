@@ -113,6 +113,11 @@ def test_a_call_is_shown_in_full_its_cost_to_the_last_digit(make: Make, agent: U
     assert f'href="/calls/{call.pk}/"' in shown(agent)
 
 
+def test_a_call_that_left_unmasked_says_so(make: Make, agent: User) -> None:
+    assert "Not masked" in shown(agent, f"/calls/{made(masked=None).pk}/")
+    assert "Not masked" not in shown(agent, f"/calls/{made(masked={}).pk}/")
+
+
 def test_a_call_about_a_ticket_of_another_team_leads_to_none(make: Make, agent: User) -> None:
     ticket = make(team="billing")
     call = made(subject_kind="ticket", subject_id=str(ticket.pk))

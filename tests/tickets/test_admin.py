@@ -148,3 +148,15 @@ def test_the_settings_show_a_team_its_own_tickets_alone(client: Client, reviewed
         assert page.context["cl"].result_count == 0, kind
     Ticket.objects.filter(pk=reviewed.pk).update(team=Team.objects.get(key="billing"))
     assert client.get(reverse("admin:tickets_ticket_changelist")).context["cl"].result_count == 1
+
+
+def test_masking_is_on_for_every_source_until_an_admin_turns_it_off(admin: Client) -> None:
+    source = Source.objects.get(kind="form")
+    address = reverse("admin:tickets_source_change", args=[source.pk])
+    assert 'name="masking"' in admin.get(address).content.decode()
+    assert not Source.objects.filter(masking=False).exists()
+    values = {"kind": "form", "name": source.name, "active": "on", "sender": "", "signature": "", "guidance": ""}
+    assert admin.post(address, values).status_code == 302
+    assert Source.objects.get(masking=False) == source
+    assert admin.post(address, values | {"masking": "on"}).status_code == 302
+    assert not Source.objects.filter(masking=False).exists()

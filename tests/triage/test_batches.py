@@ -148,6 +148,17 @@ def test_what_is_personal_leaves_masked_and_comes_back_after_a_restart(server: F
         batches.answer(BatchRequest.objects.get())
 
 
+def test_what_is_not_to_be_masked_leaves_as_it_is_and_its_call_says_so(server: FakeBatchesAPI) -> None:
+    keep(1, masking=False)
+    batch = batches.assemble(owner=OWNER)
+    assert batch is not None
+    work()
+    assert "kim@example.com" in json.dumps(server.requests)
+    server.finish()
+    work()
+    assert (Call.objects.get().masked, batch.requests.get().masked) == (None, None)
+
+
 def test_every_result_is_a_call_at_the_batch_price(server: FakeBatchesAPI) -> None:
     batch = prepared(2)
     work()

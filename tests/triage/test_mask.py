@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import example, given
@@ -110,6 +111,11 @@ _parts = st.sampled_from(
     [
         "[EMAIL_1]",
         "[EMAIL_2]",
+        "email_1",
+        "(NAME_1)",
+        "[ Name 1 ]",
+        "{phone-1}",
+        "\u738b\u4f1f",
         "[NAME_1",
         "_1]",
         "[",
@@ -136,8 +142,10 @@ _parts = st.sampled_from(
 
 @given(st.lists(_parts | st.text(max_size=8), max_size=30).map("".join))
 @example("[EMAIL_1]a@b.cc[EMAIL_2]x@y.org[EMAIL_3]")
+@example("4111111111111111EMAIL_1 a@b.cc")
+@example("email 1 of a@b.cc, e-mail_1")
 def test_what_was_masked_returns_as_it_was(text: str) -> None:
-    masked = mask(text, NAMES)
+    masked = mask(text, (*NAMES, "\u738b\u4f1f", "O'Neil-Gro\u00df"))
     assert unmask(masked.text, masked.restore) == text
 
 
@@ -145,6 +153,134 @@ def test_what_was_masked_returns_as_it_was(text: str) -> None:
 def test_any_text_and_any_name_return_as_they_were(text: str, names: list[str]) -> None:
     masked = mask(text, names)
     assert unmask(masked.text, masked.restore) == text
+
+
+PHONES = {
+    "US": ["+1 (415) 555-2671", "415.555.2671", "1-800-555-0199"],
+    "GB": ["+44 20 7946 0958", "07700 900123", "(0161) 496 0123"],
+    "DE": ["+49 (0)30 1234567", "030/1234567", "0171 1234567"],
+    "FR": ["+33 1 23 45 67 89", "01.23.45.67.89"],
+    "ES": ["+34 612 34 56 78", "912 345 678"],
+    "IT": ["+39 06 1234 5678", "347 123 4567"],
+    "NL": ["+31 6 12345678", "06-12345678"],
+    "CH": ["+41 44 668 18 00", "079 123 45 67"],
+    "BR": ["+55 11 91234-5678", "(11) 91234-5678"],
+    "IN": ["+91 98765 43210", "98765-43210", "09876543210"],
+    "JP": ["+81 3-1234-5678", "090-1234-5678"],
+    "AU": ["+61 4 1234 5678", "(02) 9876 5432"],
+    "PL": ["+48 601 234 567", "601 234 567"],
+    "CN": ["+86 138 0013 8000", "13800138000"],
+    "RU": ["+7 (495) 123-45-67", "8 (495) 123-45-67"],
+    "AE": ["+971 50 123 4567"],
+}
+
+
+@pytest.mark.parametrize("number", [number for numbers in PHONES.values() for number in numbers])
+def test_it_knows_how_numbers_are_written_in_many_countries(number: str) -> None:
+    assert mask(f"It is {number}, as I said.").text == "It is [PHONE_1], as I said."
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+SECRETS = [
+    f"gho_{LETTERS}0123456789",
+    f"github_pat_11ABCDEFG0{LETTERS}_MNOPQRSTUVWXYZ0123456789",
+    "xoxb-123456789012-1234567890123-AbCdEfGhIjKl",
+    "xapp-1-A0123456789-1234567890123-abcdef0123456789",
+    "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXX",
+    "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
+    "rk_test_4eC39HqLyjWDarjtT1zdp7dc",
+    "whsec_abcdefghijklmnopqrstuv1234",
+    "sk-ant-api03-Zk4vQ8sT2mN6xW1yR9uB-AA",
+    "sk-proj-abcDEF0123456789_abcdef",
+    f"sk-{LETTERS}012345",
+    "ASIAY34FZKBOKMUTVV7A",
+    f"AIzaSyD-{LETTERS}01234",
+    f"ya29.a0AfH6SMBx{LETTERS}",
+    "glpat-abcdefghij0123456789",
+    f"npm_{LETTERS}0123456789",
+    f"hf_{LETTERS}",
+    f"SG.{LETTERS}.wxyz0123456789{LETTERS}",
+    "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Blb\n-----END OPENSSH PRIVATE KEY-----",
+    "-----BEGIN PGP PRIVATE KEY BLOCK-----\nlQ\n-----END PGP PRIVATE KEY BLOCK-----",
+    "-----BEGIN PRIVATE KEY-----\r\nMIIE\r\n-----END PRIVATE KEY-----",
+]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_it_knows_the_keys_of_the_usual_makers(secret: str) -> None:
+    assert mask(f"It is {secret} as I said.").text == "It is [KEY_1] as I said."
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "wJalrXUtnFEMI"),
+        ("AWS_SECRET=abc123def456", "abc123"),
+        ("Authorization: Basic dXNlcjpwYXNzd29yZA==", "dXNl"),
+        ("client-secret-value: q1w2e3r4", "q1w2"),
+        ("Password: hunter22", "hunter22"),
+        ("Passwort ist Sommer2024", "Sommer2024"),
+        ("mot de passe : Soleil99", "Soleil99"),
+        ("contraseña: Verano99", "Verano99"),
+        ("senha é Praia2024", "Praia2024"),
+        ("密码是abc12345", "abc12345"),
+        ("postgres://desk:s3cretpw@db.example.org/desk", "s3cretpw"),
+    ],
+)
+def test_what_stands_behind_the_word_for_a_secret_is_masked(text: str, secret: str) -> None:
+    masked = mask(text)
+    assert secret not in masked.text
+    assert unmask(masked.text, masked.restore) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        ("Jane Doe", "JANE's|Jane\u2019s|jane.doe|jane_doe|janedoe|DOE|jAnE"),
+        (
+            "Anne-Marie Müller-Lüdenscheidt",
+            "Anne|Anne-Marie|Anne\u2010Marie|ANNE MARIE|Mueller|Muller|Müllers|Lüdenscheidt",
+        ),
+        ("Conor O'Neil", "O\u2019Neil|ONeil|O'neil|CONOR"),
+        ("Jürgen Groß", "Juergen Gross|JUERGEN|Jurgen|GROSS"),
+        ("Øyvind Åse", "Oyvind|Oeyvind|Aase|Ase"),
+        ("Łukasz Żak", "Lukasz|Zak|ŁUKASZ"),
+        ("José María García", "jose|GARCIA|Jose\u0301"),
+        ("Иван Петров", "иван|ПЕТРОВ"),
+        ("Will May", "Will|MAY"),
+    ],
+)
+def test_a_name_is_masked_in_every_dress(name: str, texts: str) -> None:
+    for text in texts.split("|"):
+        masked = mask(f"so {text} wrote", (name,))
+        assert masked.text.startswith("so [NAME_1]"), (text, masked.text)
+        assert not re.search(r"[^\W\d_]{2}", masked.text.replace("[NAME_1]", "").replace("so", "").replace("wrote", ""))
+
+
+def test_a_name_that_is_made_of_words_leaves_the_words() -> None:
+    text = "I will pay in may, a null pointer, the best case of the day"
+    assert mask(text, ("Will May", "Null Case", "Best Day")).text == text
+
+
+@pytest.mark.parametrize(
+    "said", ["EMAIL_1", "[email_1]", "(EMAIL_1)", "[ EMAIL_1 ]", "[EMAIL-1]", "{Email 1}", "<EMAIL_1>"]
+)
+def test_a_placeholder_that_a_model_bent_is_understood(said: str) -> None:
+    assert unmask(f"Write to {said}.", {"[EMAIL_1]": "a@b.cc"}) == "Write to a@b.cc."
+    assert json.loads(unmask_json(json.dumps({"x": said}), {"[EMAIL_1]": 'a"b'})) == {"x": 'a"b'}
+
+
+@pytest.mark.parametrize("said", ["email 1", "EMAIL_10", "my_email_1", "EMAIL_1x", "MAIL_1", "[EMAIL_1"])
+def test_what_is_no_placeholder_stays(said: str) -> None:
+    assert unmask(f"See {said} there", {"[EMAIL_1]": "a@b.cc"}).count("a@b.cc") == (said == "[EMAIL_1")
+
+
+def test_the_desks_own_words_name_no_customer() -> None:
+    texts, _, counts = mask_all(
+        ["- access: rights", "Access asks for access, says access@x.org"], ["Grant Access"], ours=1
+    )
+    assert texts[0] == "- access: rights" and "ccess" not in texts[1]
+    assert counts == {"email": 1, "name": 2}
 
 
 # A megabyte that would take hours if a pattern looked at anything twice. The limit of the whole suite ends this test.

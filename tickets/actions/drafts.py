@@ -4,7 +4,9 @@ from django.db import transaction
 
 from tickets.actions.errors import Conflict, Invalid
 from tickets.actions.review import require_decider
+from tickets.flagged import flags_of, stored
 from tickets.models import TEXT_LIMIT, Draft, Message, Ticket
+from triage.flags import visible
 from triage.models import User
 
 
@@ -14,8 +16,8 @@ def last_inbound(ticket: Ticket) -> int | None:
 
 
 def clean_reply(text: str) -> str:
-    """A reply fit to store. Raises Invalid when there is nothing, or far too much, in it."""
-    text = text.replace("\x00", "").replace("\r\n", "\n").strip()
+    """A reply fit to store, all of it to be seen. Raises Invalid when there is nothing, or far too much, in it."""
+    text = visible(text.replace("\r\n", "\n")).strip()
     if not text:
         raise Invalid("blank", "The reply is empty. Write something first.", field="text")
     if len(text) > TEXT_LIMIT:
@@ -34,23 +36,24 @@ def save(*, ticket: Ticket, text: str, version: int, by: User, answers: int | No
     require_decider(by)
     text = clean_reply(text)
     with transaction.atomic():
-        held = Ticket.objects.select_for_update(of=("self",)).get(pk=ticket.pk)
-        draft = Draft.objects.filter(ticket=held).first()
+        held = _held(ticket)
+        draft = Draft.objects.filter(ticket=held).select_related("suggestion").first()
         if draft is None and version == 0:
             suggestion = held.latest_suggestion
-            return Draft.objects.create(
-                ticket=held, suggestion=suggestion, text=text, editor=by, answers_id=last_inbound(held)
-            )
+            draft = Draft(ticket=held, suggestion=suggestion, text=text, editor=by, answers_id=last_inbound(held))
+            draft.flags = stored(flags_of(held, text, suggestion))
+            draft.save()
+            return draft
         if draft is None:
             raise Conflict("already_sent", "This reply has been sent meanwhile. Your text was not sent.")
         if draft.version != version:
             who = draft.editor.label if draft.editor else "the machine, which read the ticket again"
             raise Conflict("draft_changed", f"The draft was changed by {who}. Look at it before you go on.")
         if draft.text != text:
-            draft.text = text
+            draft.text, draft.flags = text, stored(flags_of(held, text, draft.suggestion))
             draft.editor = by
             draft.version += 1
-            draft.save(update_fields=["text", "editor", "version", "updated_at"])
+            draft.save(update_fields=["text", "flags", "editor", "version", "updated_at"])
         if answers is not None and answers == last_inbound(held):
             draft.answers_id, draft.stale = answers, False
             draft.save(update_fields=["answers", "stale"])
@@ -61,14 +64,19 @@ def restore(*, ticket: Ticket, by: User) -> Draft:
     """Go back to what the machine wrote last."""
     require_decider(by)
     with transaction.atomic():
-        held = Ticket.objects.select_for_update(of=("self",)).get(pk=ticket.pk)
+        held = _held(ticket)
         suggestion = held.latest_suggestion
         if suggestion is None or not suggestion.draft:
             raise Invalid("no_suggestion", "There is no suggested reply to go back to.")
         draft = Draft.objects.filter(ticket=held).first() or Draft(ticket=held, version=0)
         draft.suggestion, draft.text, draft.editor = suggestion, suggestion.draft, None
+        draft.flags = stored(flags_of(held, draft.text, suggestion))
         draft.answers_id = suggestion.last_message_id
         draft.stale = suggestion.last_message_id != last_inbound(held)
         draft.version += 1
         draft.save()
     return draft
+
+
+def _held(ticket: Ticket) -> Ticket:
+    return Ticket.objects.select_for_update(of=("self",)).select_related("requester", "source").get(pk=ticket.pk)

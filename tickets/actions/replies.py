@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django.db import transaction
 from django.utils import timezone
 from django.utils.formats import date_format
 
 from tickets.actions.drafts import clean_reply, last_inbound
-from tickets.actions.errors import Conflict, Invalid
+from tickets.actions.errors import Conflict, Flagged, Invalid
 from tickets.actions.review import require_decider
 from tickets.channels import CHANNELS
+from tickets.flagged import flags_of
 from tickets.live import announce
-from tickets.models import ApiKey, Delivery, Draft, Message, Requester, Review, Status, Ticket
+from tickets.models import ApiKey, Delivery, Draft, Message, Requester, Review, Status, Suggestion, Ticket
 from triage import correlation
 from triage.models import User
 from triage.queue import ring
@@ -26,15 +29,18 @@ def approve(
     by: User,
     replied: int | None = None,
     keep_open: bool = False,
+    accept_flags: Collection[str] | bool = False,
     api_key: ApiKey | None = None,
 ) -> Delivery:
     """Approve `text` as the reply and hand it to the outbox, once.
 
     `version` is the draft's that the person saw (0: there was none), `answers` the primary key of the customer's last
     message they saw, `replied` that of the desk's last reply they saw (0: there was none): who has seen a reply may
-    send another after it. Without `replied` the customer has to write before a second one.
+    send another after it. Without `replied` the customer has to write before a second one. `accept_flags` are the words
+    that stand in neither conversation nor sources and shall be sent all the same, or True for whatever there is.
     Raises Conflict when somebody sent first or ended the ticket, the draft changed, or the customer wrote meanwhile;
-    Invalid when there is nothing to send or nobody to send it to.
+    Flagged when the text has such words that nobody accepted; Invalid when there is nothing to send or nobody to send
+    it to.
     """
     require_decider(by)
     text = clean_reply(text)
@@ -44,12 +50,14 @@ def approve(
         _refuse_if_overtaken(held, draft, version, answers, replied)
         if held.requester is None:
             raise Invalid("no_recipient", "This ticket has no address to answer to. Write to the customer yourself.")
+        suggestion = draft.suggestion if draft else held.latest_suggestion
         review = Review.objects.create(
             ticket=held,
-            suggestion=draft.suggestion if draft else held.latest_suggestion,
+            suggestion=suggestion,
             decision=Review.Decision.APPROVED,
             before=draft.suggestion.draft if draft and draft.suggestion else None,
             text=text,
+            why=_accepted(held, text, suggestion, accept_flags),
             by=by,
             api_key=api_key,
         )
@@ -83,6 +91,15 @@ def _refuse_if_overtaken(
     if draft is not None and draft.version != version:
         who = draft.editor.label if draft.editor else "the machine, which read the ticket again"
         raise Conflict("draft_changed", f"The draft was changed by {who}. Look at it before you send it.")
+
+
+def _accepted(ticket: Ticket, text: str, suggestion: Suggestion | None, accept: Collection[str] | bool) -> str:
+    """What of the text a person sends although nobody gave it, for the review. Raises Flagged without their yes."""
+    found = flags_of(ticket, text, suggestion)
+    asking = [flag for flag in found if flag.asks]
+    if accept is not True and any(accept is False or flag.words not in accept for flag in asking):
+        raise Flagged(found, text)
+    return "\n".join(f"Sent with {flag.words}" for flag in asking)
 
 
 def _enqueue(ticket: Ticket, recipient: Requester, review: Review, by: User) -> Delivery:

@@ -26,6 +26,7 @@ from tickets.actions.drafts import last_inbound
 from tickets.actions.errors import Invalid
 from tickets.actions.shadow import follow
 from tickets.context import gather, inquiry_of
+from tickets.flagged import flags_of, stored
 from tickets.live import announce
 from tickets.models import Draft, Example, Lane, ReadWith, SlaPolicy, Status, Suggestion, Team, Ticket, TriageState
 from tickets.models.work import LEASE
@@ -33,6 +34,7 @@ from tickets.reader import with_answer
 from tickets.similar import numbers_like
 from triage.correlation import acting, tracing
 from triage.embedding import clean, embed
+from triage.flags import visible
 from triage.pipeline import read
 from triage.pipeline.types import MANUAL_REVIEW, Context, Inquiry, Turn, Verdict
 from triage.queue import ring
@@ -174,7 +176,7 @@ def _keep(ticket: Ticket, verdict: Verdict, about: _About, milliseconds: int) ->
         draft=verdict.draft.text if verdict.draft else "",
         draft_engine=verdict.draft.engine if verdict.draft else "",
         citations=[dict(citation) for citation in verdict.draft.citations] if verdict.draft else [],
-        model=verdict.model,
+        model=visible(verdict.model)[:80],  # a server may call itself anything
         prompt_version=verdict.prompt_version,
         notes=list(verdict.notes),
         last_message_id=last_inbound(ticket),
@@ -231,6 +233,7 @@ def _draft(ticket: Ticket, suggestion: Suggestion) -> None:
         return
     draft = draft or Draft(ticket=ticket, version=0)
     draft.suggestion, draft.text, draft.stale = suggestion, suggestion.draft, False
+    draft.flags = stored(flags_of(ticket, draft.text, suggestion))
     draft.answers_id = suggestion.last_message_id
     draft.version += 1
     draft.save()

@@ -18,6 +18,7 @@ class Draft(models.Model):
     answers = models.ForeignKey(
         Message, models.SET_NULL, null=True, related_name="+", help_text="The last message this reply answers."
     )
+    flags = models.JSONField(default=list, blank=True, help_text="[{kind, words, start}], see triage.flags.")
     stale = models.BooleanField(default=False, help_text="The customer wrote again after this was drafted.")
     version = models.PositiveIntegerField(default=1)
     updated_at = models.DateTimeField(auto_now=True)

@@ -12,6 +12,11 @@ class Source(models.Model):
     sender = models.CharField(max_length=254, blank=True, help_text="From address of replies. Empty: the default one.")
     signature = models.TextField(blank=True, help_text="Ends every reply that leaves by this door.")
     guidance = models.TextField(blank=True, help_text="What a language model should know about tickets of this source.")
+    masking = models.BooleanField(
+        default=True,
+        help_text="What is personal in its tickets leaves for a language model as placeholders. Turn it off only for a "
+        "model that runs in your own house.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_POST
 
 from tickets.actions import deliveries, drafts, replies
 from tickets.actions.errors import Invalid, Refused
+from tickets.flagged import Shown, shown
 from tickets.models import Draft, Ticket
 from tickets.views.frame import person
 from tickets.views.ticket import done, refused, seen
@@ -33,7 +34,9 @@ def draft(request: HttpRequest, number: int) -> HttpResponse:
     except Refused as why:
         return refused(request, ticket, why, typed=text)
     if "quiet" in request.POST and request.headers.get("HX-Request"):
-        return render(request, "tickets/_draft_saved.html", {"draft": saved, "ticket": ticket})
+        return render(
+            request, "tickets/_draft_saved.html", {"draft": saved, "ticket": ticket, "flags": _news(request, saved)}
+        )
     return done(request, ticket, "The draft is kept.", also=["reply"])
 
 
@@ -53,6 +56,7 @@ def approval(request: HttpRequest, number: int) -> HttpResponse:
             replied=_key(request, "replied"),
             by=person(request),
             keep_open=keep_open,
+            accept_flags=_flagged(request) if request.POST.get("accept_flags") else (),
         )
     except Refused as why:
         return refused(request, ticket, why, typed=text)
@@ -80,6 +84,17 @@ def delivery(request: HttpRequest, number: int, pk: int) -> HttpResponse:
 
 def _text(request: HttpRequest) -> str:
     return request.POST.get("text", "").replace("\r\n", "\n")
+
+
+def _flagged(request: HttpRequest) -> list[str]:
+    """The words that the page pointed out: a yes is for these and no others."""
+    return [words.replace("\r\n", "\n") for words in request.POST.getlist("flagged")]
+
+
+def _news(request: HttpRequest, draft: Draft) -> list[Shown] | None:
+    """The flags of a text just kept, where they are not those that the page shows: a tick on the same ones stays."""
+    fresh = shown(draft.flags, draft.text)
+    return None if [flag.words for flag in fresh] == _flagged(request) else fresh
 
 
 def _key(request: HttpRequest, name: str) -> int | None:

@@ -18,7 +18,8 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from tickets.actions.drafts import last_inbound
-from tickets.actions.errors import Conflict, Forbidden, Refused
+from tickets.actions.errors import Conflict, Flagged, Forbidden, Refused
+from tickets.flagged import shown, stored
 from tickets.models import Agent, Message, Status, Suggestion, Ticket
 from tickets.models.history import Change, changes_of
 from tickets.similar import similar_to
@@ -76,9 +77,15 @@ def refused(request: HttpRequest, ticket: Ticket, why: Refused, *, typed: str = 
     if request.headers.get("HX-Request"):
         # htmx swaps 409 and 422 only; a 403 is told in place all the same
         status = 422 if status == 403 else status
-        return render(request, "tickets/_refused.html", {"why": why, "ticket": ticket, "status": status}, status=status)
+        told = {"why": why, "ticket": ticket, "status": status, "oob": True} | _flags(why)
+        return render(request, "tickets/_refused.html", told, status=status)
     context = context_of(seen(request, ticket.number), person(request)) | {"refused": why, "typed": typed}
+    context |= _flags(why)
     return render(request, "tickets/ticket.html", context, status=status)
+
+
+def _flags(why: Refused) -> dict[str, Any]:
+    return {"flags": shown(stored(why.flags), why.text)} if isinstance(why, Flagged) else {}
 
 
 def _render_pieces(request: HttpRequest, ticket: Ticket, names: Iterable[str], **extra: Any) -> HttpResponse:
@@ -102,7 +109,8 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "now": int(timezone.now().timestamp() * 1000),
         "may_decide": agent.may_decide if agent else user.is_superuser,
         "messages_shown": messages,
-        "draft": ticket.current_draft,
+        "draft": (draft := ticket.current_draft),
+        "flags": shown(draft.flags, draft.text) if draft else [],
         "suggestion": suggestion,
         "answers": last_inbound(ticket) or "",
         "replied": max((message.pk for message in messages if message.kind == Message.Kind.OUTBOUND), default=0),

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from triage import prompts
+from triage.flags import visible
 from triage.pipeline.types import (
     EFFORTS,
     FIELDS,
@@ -79,9 +80,10 @@ async def classify(inquiry: Inquiry, context: Context, ask: Ask, fields: Sequenc
         prompt_version=prompt.version,
         max_tokens=MAX_TOKENS,
         schema=schema,
-        names=_names(inquiry),
+        names=inquiry.names,
         subject_kind=inquiry.subject_kind,
         subject_id=inquiry.subject_id,
+        masking=inquiry.masking,
     )
     reply = await ask(question)
     try:
@@ -118,12 +120,15 @@ def _is_probability(value: float) -> float:
     return value
 
 
+_leading = re.compile(r"(?i)[a-z][a-z0-9+.-]+:/|www\.|(?:https?|javascript|vbscript|mailto|tel):\S|data:\w+/")
+
+
 def _is_short(value: str) -> str:
     if len(value) > 300:
         raise ValueError("is longer than 300 characters")
-    if re.search(r"https?:|www\.|[\x00-\x08\x0b-\x1f]", value):
+    if _leading.search(visible(value)) or re.search(r"[\x00-\x08\x0b-\x1f]", value):
         raise ValueError("must not hold links or control characters")
-    return " ".join(value.split())
+    return " ".join(visible(value).split())
 
 
 def _are_tags(value: list[str]) -> list[str]:
@@ -269,6 +274,7 @@ def _repair(question: Question, reply: AskedModel, problem: ValueError) -> Quest
         names=question.names,
         subject_kind=question.subject_kind,
         subject_id=question.subject_id,
+        masking=question.masking,
     )
 
 
@@ -308,7 +314,3 @@ def _examples(context: Context) -> list[str]:
         labels = ", ".join(f"{name} {value}" for name, value in example.labels.items() if isinstance(value, str | int))
         parts.append(f"{prompts.fenced('example', example.text[:400])}\nA person decided: {labels}")
     return parts
-
-
-def _names(inquiry: Inquiry) -> tuple[str, ...]:
-    return (inquiry.requester_name,) if inquiry.requester_name else ()

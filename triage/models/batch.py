@@ -113,7 +113,7 @@ class BatchRequest(models.Model):
     operation = models.CharField(max_length=20)
     prompt_version = models.CharField(max_length=64, blank=True)
     characters = models.PositiveIntegerField(help_text="Of prompt and text, masked.")
-    masked = models.JSONField(default=dict)
+    masked = models.JSONField(default=dict, null=True, blank=True, help_text="As in Call.")
     subject_kind = models.CharField(max_length=20, blank=True)
     subject_id = models.CharField(max_length=64, blank=True)
     correlation_id = models.CharField(max_length=64, blank=True)

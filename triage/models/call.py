@@ -73,7 +73,12 @@ class Call(models.Model):
     retries = models.PositiveSmallIntegerField(default=0)
     stop_reason = models.CharField(max_length=40, blank=True)
     request_id = models.CharField(max_length=100, blank=True)
-    masked = models.JSONField(default=dict, help_text="How many values of each kind were masked; never the values.")
+    masked = models.JSONField(
+        default=dict,
+        null=True,
+        blank=True,
+        help_text="How many values of each kind were masked, never the values. Nothing where its source is not masked.",
+    )
 
     subject_kind = models.CharField(
         max_length=20, blank=True, help_text="What the call was about: ticket, chat, summary."

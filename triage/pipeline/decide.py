@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from triage.embedding.clean import clean
 from triage.engines.cascade import ASK_BELOW
+from triage.flags import visible
 from triage.pipeline.classify import Classified
 from triage.pipeline.types import MANUAL_REVIEW, Context, FieldName, FieldReading, Inquiry
 
@@ -35,7 +36,7 @@ def decide(inquiry: Inquiry, classified: Classified, context: Context) -> Decide
 def unreadable(inquiry: Inquiry) -> Decided:
     """The verdict on a text without words: a person has a look."""
     reason = "There is no text to read."
-    subject = " ".join(clean(inquiry.subject).split())[:200]
+    subject = visible(" ".join(clean(inquiry.subject).split()))[:200]
     fields: dict[FieldName, FieldReading] = {
         "team": FieldReading(MANUAL_REVIEW, 1.0, reason, "rules"),
         "language": FieldReading("und", 0.0, reason, "rules"),
@@ -50,6 +51,8 @@ def readable(inquiry: Inquiry) -> bool:
 
 
 def _banded(name: FieldName, reading: FieldReading) -> FieldReading:
+    if isinstance(reading.value, str):  # it may be the ticket's own words
+        reading = replace(reading, value=visible(reading.value))
     if name in _DESCRIPTIVE:
         return replace(reading, band="suggest") if reading.engine != "local" else reading
     if reading.confidence < ASK_BELOW:

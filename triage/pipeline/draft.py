@@ -12,6 +12,7 @@ from typing import Any
 
 from triage import prompts
 from triage.engines.model import ticket_text
+from triage.flags import visible
 from triage.mask import redact
 from triage.pipeline.types import (
     Answered,
@@ -34,13 +35,6 @@ MAX_TOKENS = 1_024
 MAX_DRAFT = 6_000
 MAX_QUOTE = 1_500
 _REPLIES = Path(__file__).with_name("replies.json")
-_link = re.compile(r"(?:https?://|www\.)[^\s<>()\"']+|[\w.+-]+@[\w-]+\.[\w.-]+", re.IGNORECASE)
-_promise = re.compile(
-    r"\b(?:we|i|you)(?:'ll| will) (?:\w+ ){0,3}(?:refund|credit|compensat\w+|reimburs\w+)\b"
-    r"|\bguarantee[ds]?\b|\bwe promise\b"
-    r"|\bwill be (?:fixed|resolved|refunded|ready|released|delivered) (?:by|on|within|before|today|tomorrow)\b",
-    re.IGNORECASE,
-)
 GREETING = re.compile(r"(?:hello|hi|hey|dear|good (?:morning|afternoon|evening))\b[^\n]{0,60}[,.!:]?", re.IGNORECASE)
 _farewell = re.compile(
     r"(?:kind|best|warm) regards\b.*|(?:regards|cheers|sincerely|best wishes)\W*(?:\n.*)?", re.IGNORECASE | re.DOTALL
@@ -115,9 +109,10 @@ async def _by_model(inquiry: Inquiry, fields: Fields, context: Context, ask: Ask
             ),
             prompt_version=prompt.version,
             max_tokens=MAX_TOKENS,
-            names=(inquiry.requester_name,) if inquiry.requester_name else (),
+            names=inquiry.names,
             subject_kind=inquiry.subject_kind,
             subject_id=inquiry.subject_id,
+            masking=inquiry.masking,
         )
     )
     text = _tidy(reply.text)
@@ -129,14 +124,14 @@ async def _by_model(inquiry: Inquiry, fields: Fields, context: Context, ask: Ask
         {"ticket": answer.number, "subject": answer.subject, "similarity": answer.similarity} for answer in akin
     )
     drafted = Drafted(_ended([text], fields, context), "model", citations)
-    return Draft(drafted, reply.model, prompt.version, _warnings(text, inquiry, earlier))
+    return Draft(drafted, reply.model, prompt.version)
 
 
 def _ended(paragraphs: Sequence[str], fields: Fields, context: Context) -> str:
     """The paragraphs, the sentence on the SLA last. The channel adds the signature of its source when it sends."""
     sla = sla_sentence(_held(fields, "priority", "P3"), context.sla_hours)
     kept = [part.strip().removesuffix(sla).strip() if sla else part.strip() for part in paragraphs]
-    return "\n\n".join(part for part in [*kept, sla] if part)
+    return visible("\n\n".join(part for part in [*kept, sla] if part))
 
 
 def _quotation(answers: Sequence[Answered]) -> tuple[list[str], tuple[Mapping[str, Any], ...]]:
@@ -168,19 +163,8 @@ def _nearest(answers: Sequence[Answered]) -> list[Answered]:
     return sorted(answers, key=lambda answer: -answer.similarity)
 
 
-def _warnings(text: str, inquiry: Inquiry, earlier: Sequence[str]) -> tuple[str, ...]:
-    """What the person who approves should look at twice."""
-    known = "\n".join([inquiry.subject, *(turn.text for turn in inquiry.turns), *earlier]).lower()
-    links = dict.fromkeys(match.group().rstrip(".,;:") for match in _link.finditer(text))
-    notes = [f"The draft names an address that nobody gave: {link}" for link in links if link.lower() not in known]
-    promise = _promise.search(text)
-    if promise:
-        notes.append(f"The draft may promise something: \u201c{promise.group()}\u201d")
-    return tuple(notes)
-
-
 def _tidy(text: str) -> str:
-    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[\x00-\x08\x0b-\x1f]", "", text)).strip()
+    return re.sub(r"\n{3,}", "\n\n", visible(text.replace("\r\n", "\n"))).strip()
 
 
 def _held(fields: Fields, name: FieldName, otherwise: str) -> str:

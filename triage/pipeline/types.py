@@ -111,6 +111,13 @@ class Inquiry:
     submitted_tier: int | None = None
     subject_kind: str = ""
     subject_id: str = ""
+    masking: bool = True
+    others: tuple[str, ...] = ()  # what those are called who wrote beside the requester
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What everybody is called who wrote here."""
+        return tuple(filter(None, (self.requester_name, *self.others)))
 
     @property
     def text(self) -> str:
@@ -176,7 +183,10 @@ class AskedModel:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One request to a language model. `schema` is a JSON schema the answer must follow, or None for prose."""
+    """One request to a language model. `schema` is a JSON schema the answer must follow, or None for prose.
+
+    Without `masking` it leaves as it is.
+    """
 
     operation: Literal["classify", "draft", "summary", "repair"]
     system: str
@@ -187,6 +197,7 @@ class Question:
     names: tuple[str, ...] = ()
     subject_kind: str = ""
     subject_id: str = ""
+    masking: bool = True
 
 
 Ask = Callable[[Question], Awaitable[AskedModel]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +31,6 @@ def load(name: str) -> Prompt:
 
 
 def fenced(kind: str, text: str) -> str:
-    """`text` between two lines that it cannot contain, for they carry its own hash."""
-    mark = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    """`text` between two lines that it cannot contain, for they carry a mark drawn by lot."""
+    mark = secrets.token_hex(8)
     return f"=== {kind} {mark} ===\n{text}\n=== end of {kind} {mark} ==="

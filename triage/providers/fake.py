@@ -202,8 +202,10 @@ class FakeMessagesAPI:
         self.latency, self.port = latency, port
         self.structured, self.heedful, self.retry_after = structured, heedful, retry_after
         self.bodies: list[dict[str, Any]] = []
+        self.received = bytearray()  # every byte of it, heads too
         self.headers: list[dict[str, str]] = []
         self.in_flight = self.most_in_flight = 0
+        self.named = ""  # what it says it is; by itself, what was asked for
         self.numbers = itertools.count(1)
         self._next: deque[str] = deque()
         self._always = "ok"
@@ -247,12 +249,14 @@ class FakeMessagesAPI:
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while not writer.is_closing():
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+                opening = await reader.readuntil(b"\r\n\r\n")
+                head = opening.decode("latin-1").split("\r\n")
                 method, path, _ = head[0].split(" ", 2)
                 headers = {
                     name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)
                 }
                 content = await reader.readexactly(int(headers.get("content-length", "0")))
+                self.received += opening + content
                 body = json.loads(content) if content else {}
                 await self._answer(method, path, headers, body, writer)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
@@ -296,13 +300,14 @@ class FakeMessagesAPI:
             "id": f"msg_{next(self.numbers)}",
             "type": "message",
             "role": "assistant",
-            "model": body.get("model", ""),
+            "model": self.named or body.get("model", ""),
             "stop_sequence": None,
             "usage": self._usage(body),
         }
-        await FAULTS[self._next.popleft() if self._next else self._always](exchange, self._right(body))
+        await FAULTS[self._next.popleft() if self._next else self._always](exchange, self.right(body))
 
-    def _right(self, body: dict[str, Any]) -> str:
+    def right(self, body: dict[str, Any]) -> str:
+        """The answer that a request wants. A server that answers otherwise says so here."""
         text = imitation.subject_matter(imitation.text_of(body)[1])
         schema = imitation.schema_of(body)
         if schema is None or (not self.heedful and "JSON schema" not in imitation.text_of(body)[0]):

@@ -138,7 +138,7 @@ class FakeBatchesAPI(FakeMessagesAPI):
 
     def _message_of(self, params: dict[str, Any]) -> dict[str, Any]:
         _, user = imitation.text_of(params)
-        text = next((said for word, said in self.says.items() if word in user), None) or self._right(params)
+        text = next((said for word, said in self.says.items() if word in user), None) or self.right(params)
         return {
             "id": f"msg_{next(self.numbers)}",
             "type": "message",

@@ -329,6 +329,7 @@ def test_it_shows_each_listed_ticket_as_it_shows_it_alone(api: ApiClient, review
         "stale": False,
         "version": 1,
         "answers": reviewed.messages.get().pk,
+        "flags": [],
     }
     assert (alone["team"], alone["engine"]["team"], alone["band"]["team"]) == ("software", "local", "suggest")
     TicketOut.model_validate(alone)

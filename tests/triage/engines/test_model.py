@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.triage.conftest import Model, Write
-from triage.engines.model import answer_type, classify, json_schema
+from triage.engines.model import _is_short, answer_type, classify, json_schema
 from triage.pipeline.types import Context, Decided, Inquiry, NoAnswer, Taxonomy
 
 
@@ -195,3 +195,12 @@ def test_a_long_conversation_is_cut_in_the_middle(desk: Context, write: Write) -
     assert len(user) < 8_000
     assert "first words" in user
     assert "last words" in user
+
+
+@pytest.mark.parametrize(
+    "words", ["HTTPS://x.example", "WWW.x.example", "ftp://x", "javascript:alert(1)", "mail\u200bto:x"]
+)
+def test_a_summary_leads_nowhere_in_whatever_letters(words: str) -> None:
+    with pytest.raises(ValueError, match="must not hold links"):
+        _is_short(f"See {words} for more")
+    assert _is_short("Report\u200bs C:/Users is full; data: missing.") == "Reports C:/Users is full; data: missing."

@@ -125,21 +125,10 @@ def test_a_draft_that_is_none_gives_way_to_the_template(
     assert "wrote no draft" in drafted.notes[0]
 
 
-def test_links_that_nobody_gave_are_pointed_out(inquiry: Inquiry, desk: Context) -> None:
-    text = "Go to https://desk.example.org/help or https://evil.example/login and write to thief@evil.example please."
-    notes = _draft(inquiry, replace(desk, ask=Model({"draft": [text]}))).notes
-    assert [note.split(": ")[1] for note in notes] == ["https://evil.example/login", "thief@evil.example"]
-
-
-@pytest.mark.parametrize(
-    "promise",
-    [
-        "We will refund you the full amount.",
-        "This will be fixed by Friday.",
-        "We guarantee it works.",
-        "You'll receive a credit soon.",
-    ],
-)
-def test_promises_are_pointed_out(promise: str, inquiry: Inquiry, desk: Context) -> None:
-    notes = _draft(inquiry, replace(desk, ask=Model({"draft": [f"Thank you for writing to us. {promise}"]}))).notes
-    assert "may promise" in notes[0]
+def test_what_cannot_be_seen_is_in_no_draft(inquiry: Inquiry, desk: Context) -> None:
+    hidden = "\u200b\u202e\U000e0041\ud800\x07"
+    said = Model({"draft": [f"Thank you{hidden} for writing to us. Somebody looks at it."]})
+    assert "Thank you for writing" in _draft(inquiry, replace(desk, ask=said)).draft.text
+    old = OLD.replace("spam", f"sp{hidden}am")
+    quoting = from_template(inquiry, FIELDS, replace(desk, answers=[Answered(7, "Locked out", old, 0.9)]))
+    assert "look for spam" in quoting.text

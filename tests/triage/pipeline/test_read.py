@@ -12,6 +12,7 @@ import pytest
 from tests.triage.conftest import Model, Write
 from tests.triage.engines.test_model import BAD, good
 from triage.engines.rules import Rules
+from triage.flags import flags
 from triage.pipeline import read
 from triage.pipeline.types import (
     MANUAL_REVIEW,
@@ -336,4 +337,5 @@ def test_an_order_in_a_ticket_moves_no_field_out_of_its_values(
     _is_valid(verdict, taxonomy)
     assert all(reading.band != "apply" for reading in verdict.fields.values())
     assert verdict.escalated
-    assert any("evil.example" in note for note in verdict.notes)
+    assert verdict.draft is not None
+    assert next(flag.words for flag in flags(verdict.draft.text, [text])) == "https://evil.example/x"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from triage import prompts
@@ -21,7 +23,8 @@ def test_values_are_put_in_as_they_are() -> None:
     assert "costs $guidance" in prompts.load("draft").fill(guidance="costs $guidance")
 
 
-def test_a_fence_carries_the_hash_of_what_it_holds() -> None:
-    one, other = prompts.fenced("ticket", "text"), prompts.fenced("ticket", "text.")
-    assert one.splitlines()[0] != other.splitlines()[0]
-    assert one.splitlines()[0].strip("= ").split()[-1] == one.splitlines()[-1].strip("= ").split()[-1]
+def test_a_fence_cannot_be_foreseen_by_who_writes_the_text() -> None:
+    one, other = (prompts.fenced("ticket", "text").splitlines() for _ in range(2))
+    assert one[0] != other[0]
+    assert re.fullmatch(r"=== ticket [0-9a-f]{16} ===", one[0])
+    assert one[0].split()[-2] == one[-1].split()[-2]

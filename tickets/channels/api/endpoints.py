@@ -243,6 +243,7 @@ def approve_reply(request: HttpRequest, number: int, body: Approval) -> HttpResp
             answers=answers if body.answers is None else body.answers,
             by=person,
             keep_open=body.keep_open,
+            accept_flags=body.accept_flags,
             api_key=key,
         )
     sent = {

@@ -142,6 +142,7 @@ def _draft(ticket: Ticket, readable: Collection[int]) -> Json | None:
         "stale": draft.stale,
         "version": draft.version,
         "answers": draft.answers_id,
+        "flags": [{"kind": flag["kind"], "words": flag["words"]} for flag in draft.flags],
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -13,13 +13,13 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
-from tickets.actions.errors import Conflict, Forbidden, Invalid, Refused
+from tickets.actions.errors import Conflict, Flagged, Forbidden, Invalid, Refused
 from triage.correlation import current
 
 log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 PREFIXES = ("/api/", "/webhooks/", "/healthz", "/readyz", "/metrics")
-STATUS_OF = {Invalid: 422, Conflict: 409, Forbidden: 403}
+STATUS_OF = {Invalid: 422, Conflict: 409, Flagged: 409, Forbidden: 403}
 TOO_BIG = "The body is too large. A description has up to 100,000 characters."
 USUAL = {
     400: ("bad_request", "The request could not be understood. Check its address, headers and body."),
@@ -53,7 +53,12 @@ def invalid(*errors: tuple[str, str]) -> Problem:
 
 
 def problem_response(
-    status: int, code: str = "", detail: str = "", *, errors: Iterable[tuple[str, str]] = ()
+    status: int,
+    code: str = "",
+    detail: str = "",
+    *,
+    errors: Iterable[tuple[str, str]] = (),
+    flags: Iterable[Mapping[str, str]] = (),
 ) -> JsonResponse:
     usual_code, usual_detail = USUAL.get(status, USUAL[400 if status < 500 else 500])
     document: dict[str, Any] = {
@@ -67,6 +72,8 @@ def problem_response(
     named = [{"field": field, "message": sentence} for field, sentence in errors]
     if named:
         document["errors"] = named
+    if flags:
+        document["flags"] = list(flags)
     response = JsonResponse(document, status=status, content_type=MEDIA_TYPE)
     if status == 401:
         response["WWW-Authenticate"] = 'Bearer realm="Triage Desk"'
@@ -99,7 +106,8 @@ def _own(request: HttpRequest, error: Problem) -> HttpResponse:
 
 def _refused(request: HttpRequest, error: Refused) -> HttpResponse:
     named = [(error.field, error.sentence)] if error.field else []
-    return problem_response(STATUS_OF.get(type(error), 422), error.code, error.sentence, errors=named)
+    flags = [{"kind": flag.kind, "words": flag.words} for flag in error.flags] if isinstance(error, Flagged) else []
+    return problem_response(STATUS_OF.get(type(error), 422), error.code, error.sentence, errors=named, flags=flags)
 
 
 def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:

@@ -75,6 +75,7 @@ class Approval(Given):
     text: Body | None = Field(None, description="The reply as it shall be sent; without it, the draft as it is")
     version: StrictInt | None = Field(None, description="The draft's version that was read; 409 when it is another now")
     answers: StrictInt | None = Field(None, description="The draft's answers that was read; 409 when it is another now")
+    accept_flags: StrictBool = Field(False, description="Send it although it names what nobody gave; else 409 flagged")
     keep_open: StrictBool = Field(False, description="Wait for the customer instead of resolving the ticket")
 
 
@@ -88,12 +89,18 @@ class RequesterOut(BaseModel):
     name: str
 
 
+class FlagOut(BaseModel):
+    kind: Literal["link", "address", "phone", "account", "secret", "machine", "ticket", "promise"]
+    words: str
+
+
 class DraftOut(BaseModel):
     text: str
     citations: list[dict[str, Any]]
     stale: bool
     version: int = Field(description="Goes up with every change of the text")
     answers: int | None = Field(description="The customer's message that the draft answers")
+    flags: list[FlagOut] = Field(description="What a person should look at before it is sent")
 
 
 class SubmittedOut(BaseModel):
@@ -218,6 +225,7 @@ class ProblemOut(BaseModel):
     code: str
     detail: str
     errors: list[dict[str, str]] | None = None
+    flags: list[FlagOut] | None = Field(None, description="With code flagged: what an approval has to accept")
     correlation_id: str
 
 
