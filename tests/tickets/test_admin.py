@@ -148,3 +148,8 @@ def test_the_settings_show_a_team_its_own_tickets_alone(client: Client, reviewed
         assert page.context["cl"].result_count == 0, kind
     Ticket.objects.filter(pk=reviewed.pk).update(team=Team.objects.get(key="billing"))
     assert client.get(reverse("admin:tickets_ticket_changelist")).context["cl"].result_count == 1
+
+
+def test_a_subject_changed_here_is_read_again(admin: Client, reviewed: Ticket) -> None:
+    _change(admin, reviewed, subject="Import fails")
+    assert (reviewed.subject, reviewed.triage_state) == ("Import fails", "submitted")

@@ -45,6 +45,7 @@ class FieldRow:
     engine_word: str
     reason: str
     because: list[tuple[int, str]]
+    undo: int | None = None  # the event of the machine's change that can be taken back
 
     @property
     def by_person(self) -> bool:
