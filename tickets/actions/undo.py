@@ -19,13 +19,13 @@ from triage.pipeline.types import MANUAL_REVIEW
 _CHANGED_SINCE = "This was changed or decided meanwhile. Look at what is there now."
 
 
-def undoable(ticket: Ticket, changes: Sequence[Change]) -> dict[str, int]:
-    """{field: event} of the machine's changes that still stand. `changes` are all of the ticket's, newest first."""
+def undoable(ticket: Ticket, changes: Sequence[Change]) -> dict[str, Change]:
+    """The machine's change of each field that still stands. `changes` are all of the ticket's, newest first."""
     latest: dict[str, Change] = {}
     for change in changes:
         latest.setdefault(change.field, change)
     return {
-        name: change.event
+        name: change
         for name, change in latest.items()
         if change.actor.startswith("machine:") and _stands(ticket, name) and not _is_nothing(change, ticket)
     }

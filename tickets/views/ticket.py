@@ -131,10 +131,10 @@ class Deed:
     undoable: list[str]
 
 
-def _history(changes: list[Change], undo: dict[str, int]) -> list[Deed]:
+def _history(changes: list[Change], undo: dict[str, Change]) -> list[Deed]:
     """Deeds, newest first."""
     deeds = [list(deed) for _, deed in groupby(changes, key=attrgetter("event"))]
-    return [Deed(deed, [one.field for one in deed if undo.get(one.field) == one.event]) for deed in deeds]
+    return [Deed(deed, [one.field for one in deed if undo.get(one.field) is one]) for deed in deeds]
 
 
 def _people() -> Iterable[User]:

@@ -8,8 +8,9 @@ from django.test import Client
 from tests.tickets.conftest import MakeTicket
 from tickets.actions import review, undo
 from tickets.actions.errors import Conflict, Forbidden, Invalid
-from tickets.models import Category, Event, Example, Review, Status, Team, Ticket
+from tickets.models import Category, Event, Example, Review, Status, Suggestion, Team, Ticket
 from tickets.models.history import changes_of
+from tickets.views.proposal import rows_of
 from triage.correlation import acting
 from triage.models import User
 
@@ -40,7 +41,7 @@ def reread(make_ticket: MakeTicket) -> Ticket:
 
 
 def _latest(ticket: Ticket) -> int:
-    return undo.undoable(ticket, changes_of(ticket))["category"]
+    return undo.undoable(ticket, changes_of(ticket))["category"].event
 
 
 def test_undo_gives_a_field_back_what_it_held_as_a_persons_decision(reread: Ticket, agent: User) -> None:
@@ -72,6 +73,17 @@ def test_a_first_reading_is_undone_to_nothing_and_to_manual_review(make_ticket: 
 def test_manual_review_of_a_ticket_that_had_no_team_is_nothing_to_undo(make_ticket: MakeTicket) -> None:
     ticket = _read(make_ticket(), team=Team.objects.get(key="manual_review"), priority="P3")
     assert set(undo.undoable(ticket, changes_of(ticket))) == {"priority"}
+
+
+def test_what_was_undone_to_nothing_is_not_offered_as_a_suggestion_again(make_ticket: MakeTicket, agent: User) -> None:
+    ticket = _read(make_ticket(), tier=2)
+    Suggestion.objects.create(
+        ticket=ticket, fields={"tier": {"value": 2, "engine": "local"}}, confidence=0.8, escalated=False
+    )
+    event = undo.undoable(ticket, changes_of(ticket))["tier"].event
+    held = undo.undo(ticket=ticket, event=event, fields=["tier"], by=agent)
+    row = next(row for row in rows_of(held, held.latest_suggestion) if row.name == "tier")
+    assert (row.by_person, row.shown, row.suggested) == (True, "", "")
 
 
 def test_what_a_person_decided_is_not_undone(reread: Ticket, agent: User) -> None:
@@ -111,7 +123,7 @@ def test_an_escalation_of_the_machines_is_undone(reread: Ticket, agent: User) ->
         ticket.escalated, ticket.escalation_reason = True, "Read as P1."
         ticket.set_status(Status.ESCALATED)
         ticket.save()
-    event = undo.undoable(ticket, changes_of(ticket))["escalated"]
+    event = undo.undoable(ticket, changes_of(ticket))["escalated"].event
     undo.undo(ticket=ticket, event=event, fields=["escalated"], by=agent)
     ticket.refresh_from_db()
     assert (ticket.status, ticket.escalated, ticket.decided_by_person("escalated")) == (Status.IN_REVIEW, False, True)
@@ -141,6 +153,7 @@ def test_the_page_offers_it_beside_the_field_and_in_the_history(client: Client, 
     shown = client.get(address).content.decode()
     assert shown.count(f'name="event" value="{event}"') >= 4 * 2 + 1
     assert 'value="category priority team tier"' in shown
+    assert "Undo, back to Billing" in shown and 'aria-label="Undo Tier, back to nothing"' in shown
     answer = client.post(f"{address}reversal/", {"event": event, "field": "category"}, headers={"HX-Request": "true"})
     assert "Undone." in answer.content.decode()
     reread.refresh_from_db()
