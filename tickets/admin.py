@@ -14,13 +14,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 
-from tickets.actions import assignment, fitting, review, status, triage
+from tickets.actions import assignment, fitting, intake, review, status, triage
 from tickets.actions.decided import LABELS
 from tickets.actions.errors import Refused
 from tickets.actions.review import DECIDED_BY_PEOPLE
 from tickets.channels import CHANNELS
 from tickets.models import (
     SCOPES,
+    SUBJECT_LIMIT,
     Agent,
     ApiKey,
     Audit,
@@ -80,7 +81,11 @@ admin.site.login = _one_sign_in  # type: ignore[method-assign]
 class TicketForm(_TicketForm):
     class Meta:
         model = Ticket
-        fields = ("status", "assignee", *DECIDED_BY_PEOPLE)
+        fields = ("subject", "status", "assignee", *DECIDED_BY_PEOPLE)
+
+    subject = forms.CharField(
+        max_length=SUBJECT_LIMIT, required=False, help_text="A ticket with another subject is read again."
+    )
 
     def clean_status(self) -> str:
         chosen: str = self.cleaned_data["status"]
@@ -118,8 +123,8 @@ class TicketAdmin(OfVisibleTickets):
     ordering = ("-number",)
     show_full_result_count = False  # counting a million rows takes longer than showing the page
     raw_id_fields = ("assignee",)
-    readonly_fields = ("number", "subject", "source", "requester", "triage_state", "error", "confidence", "created_at")
-    fields = (*readonly_fields, "status", "assignee", *DECIDED_BY_PEOPLE)
+    readonly_fields = ("number", "source", "requester", "triage_state", "error", "confidence", "created_at")
+    fields = ("subject", *readonly_fields, "status", "assignee", *DECIDED_BY_PEOPLE)
     inlines = (MessageInline,)
     actions = ("run_again", "close")
 
@@ -136,6 +141,9 @@ class TicketAdmin(OfVisibleTickets):
         ticket = Ticket.objects.get(pk=obj.pk)
         decided = {name: _spelled(name, values[name]) for name in form.changed_data if name in DECIDED_BY_PEOPLE}
         try:
+            if values["subject"] and "subject" in form.changed_data:
+                review.require_decider(by)
+                intake.revise(ticket=ticket, title=values["subject"])
             if decided:
                 review.correct(ticket=ticket, changes=decided, by=by, why="Changed in the settings.")
             if "status" in form.changed_data:

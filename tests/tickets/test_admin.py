@@ -160,3 +160,8 @@ def test_masking_is_on_for_every_source_until_an_admin_turns_it_off(admin: Clien
     assert Source.objects.get(masking=False) == source
     assert admin.post(address, values | {"masking": "on"}).status_code == 302
     assert not Source.objects.filter(masking=False).exists()
+
+
+def test_a_subject_changed_here_is_read_again(admin: Client, reviewed: Ticket) -> None:
+    _change(admin, reviewed, subject="Import fails")
+    assert (reviewed.subject, reviewed.triage_state) == ("Import fails", "submitted")

@@ -18,6 +18,12 @@ def test_each_change_names_field_before_after_actor_and_correlation(reviewed: Ti
     assert (change.actor_label, change.correlation_id) == ("Ada", "trace-123456")
 
 
+def test_what_was_changed_at_once_stands_in_one_order_under_the_newer(reviewed: Ticket, agent: User) -> None:
+    review.correct(ticket=reviewed, changes={"tier": 2, "priority": "P1", "category": "bug"}, by=agent)
+    review.correct(ticket=reviewed, changes={"priority": "P2"}, by=agent)
+    assert [change.field for change in changes_of(reviewed)[:4]] == ["priority", "category", "priority", "tier"]
+
+
 def test_a_raw_change_is_recorded_as_the_databases(reviewed: Ticket) -> None:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE tickets_ticket SET priority = 'P1' WHERE number = %s", [reviewed.pk])

@@ -10,10 +10,11 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Lower
 from django.utils import timezone
 
-from tickets.actions.errors import Conflict
-from tickets.channels.base import Inbound
+from tickets.actions.errors import Conflict, Invalid
+from tickets.actions.learning import remember
+from tickets.channels.base import Inbound, clean_line
 from tickets.live import announce
-from tickets.models import ENDED, Draft, Message, Requester, Source, Status, Ticket, excerpt_of
+from tickets.models import ENDED, SUBJECT_LIMIT, Draft, Message, Requester, Source, Status, Ticket, excerpt_of
 from tickets.models.ticket import SUBMISSION
 from triage import correlation
 from triage.queue import ring
@@ -115,6 +116,30 @@ def requester_of(email: str | None, name: str = "") -> Requester | None:
         requester.name = name
         requester.save(update_fields=["name"])
     return requester
+
+
+def revise(*, ticket: Ticket, title: str | None = None, text: str | None = None) -> Ticket:
+    """The ticket was edited, here or where it came from: what is new is kept, and the machine reads it again.
+
+    A message is never changed: an edited text is one more message of the customer's. Nothing new, nothing done.
+    """
+    with transaction.atomic():
+        held = Ticket.objects.select_for_update(of=("self",)).get(pk=ticket.pk)
+        subject = clean_line(title)[:SUBJECT_LIMIT] if title is not None else held.subject
+        if not subject:
+            raise Invalid("blank", "A ticket needs a subject.", field="title")
+        renamed = subject != held.subject
+        if renamed:
+            held.subject = subject
+            held.submit(lane=None)
+            held.save(update_fields=[*SUBMISSION, "subject"])
+            remember(held)
+            ring("interactive")
+            announce(held, "changed")
+        last = held.messages.filter(kind=Message.Kind.INBOUND).order_by("-pk").values_list("text", flat=True).first()
+        if text is not None and text.strip() and text != last:
+            add_customer_message(ticket=held, text=text)
+    return held
 
 
 def add_customer_message(

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from tickets.actions.errors import Forbidden
 from tickets.live import announce
-from tickets.models import Agent, Ticket, TriageState
+from tickets.models import Ticket, TriageState, leads
 from triage.correlation import acting
 from triage.models import Pause, User
 
@@ -18,14 +18,9 @@ PORTION = 500
 TOLD = 50  # more changes at once, and open desks catch up by themselves
 
 
-def may_pause(user: User) -> bool:
-    """Leads and administrators: it concerns everybody's tickets."""
-    return user.is_superuser or Agent.objects.filter(user=user, role__in=(Agent.Role.LEAD, Agent.Role.ADMIN)).exists()
-
-
 def resume(*, by: User) -> bool:
     """Let the machine read on. False if nothing was paused."""
-    if not may_pause(by):
+    if not leads(by):
         raise Forbidden("may_not_resume", "Only a lead or an administrator may let the machine read on.")
     return Pause.end(by=by.label)
 

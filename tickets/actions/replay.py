@@ -15,7 +15,7 @@ from django.utils import timezone
 from tickets.actions.batching import advance_batch
 from tickets.actions.errors import Conflict, Forbidden, Invalid
 from tickets.actions.handing import AHEAD, AHEAD_CAREFUL, hand, settle
-from tickets.models import COMPARED, Agent, Replay, ReplayTicket, Ticket
+from tickets.models import COMPARED, Replay, ReplayTicket, Ticket, leads
 from tickets.models.choices import ReadWith
 from tickets.reader import Reader, flaw_in
 from triage import batches, calls
@@ -25,12 +25,6 @@ from triage.queue import ring
 log = structlog.get_logger(__name__)
 PORTION = 1_000
 Kind, State, Row = Replay.Kind, Replay.State, ReplayTicket.State
-
-
-def may_replay(by: User) -> bool:
-    """Leads and those who administer: it reads every team's tickets, and may cost money."""
-    roles = (Agent.Role.LEAD, Agent.Role.ADMIN)
-    return by.is_superuser or Agent.objects.filter(user=by, role__in=roles).exists()
 
 
 def start(
@@ -80,7 +74,7 @@ def asdict_of(reader: Reader) -> dict[str, Any]:
 
 
 def _require(by: User | None) -> None:
-    if by is not None and not may_replay(by):
+    if by is not None and not leads(by):
         raise Forbidden("not_a_lead", "Only leads and administrators may have many tickets read again.")
 
 

@@ -12,7 +12,7 @@ from tickets.actions.decided import normalise
 from tickets.actions.errors import Conflict, Forbidden, Invalid
 from tickets.actions.learning import remember
 from tickets.live import announce
-from tickets.models import Agent, ApiKey, Review, SlaPolicy, Status, Ticket
+from tickets.models import Agent, ApiKey, Review, SlaPolicy, Status, Ticket, leads
 from tickets.models.ticket import ESCALATION
 from triage.models import User
 
@@ -122,6 +122,12 @@ def require_decider(user: User | None) -> None:
     allowed = user is not None and user.is_active and (agent.may_decide if agent else user.is_superuser)
     if not allowed:
         raise Forbidden("may_not_decide", "Your role lets you read tickets, not change them.")
+
+
+def require_lead(user: User) -> None:
+    """Raise Forbidden unless this person may act on many tickets at once: a lead or an admin."""
+    if not leads(user):
+        raise Forbidden("not_a_lead", "Only leads and admins act on many tickets at once.")
 
 
 def _decide(ticket: Ticket, name: str) -> None:

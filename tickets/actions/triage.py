@@ -24,23 +24,27 @@ from tickets.actions.decided import normalise
 from tickets.actions.deliveries import Claimed
 from tickets.actions.drafts import last_inbound
 from tickets.actions.errors import Invalid
+from tickets.actions.review import require_lead
 from tickets.actions.shadow import follow
 from tickets.context import gather, inquiry_of
 from tickets.flagged import flags_of, stored
 from tickets.live import announce
 from tickets.models import Draft, Example, Lane, ReadWith, SlaPolicy, Status, Suggestion, Team, Ticket, TriageState
+from tickets.models.ticket import TicketQuerySet
 from tickets.models.work import LEASE
 from tickets.reader import with_answer
 from tickets.similar import numbers_like
 from triage.correlation import acting, tracing
 from triage.embedding import clean, embed
 from triage.flags import visible
+from triage.models import User
 from triage.pipeline import read
 from triage.pipeline.types import MANUAL_REVIEW, Context, Inquiry, Turn, Verdict
 from triage.queue import ring
 
 log = structlog.get_logger(__name__)
 MOST_ATTEMPTS = 4
+MANY = 50
 
 
 def claim(limit: int, lanes: Sequence[int]) -> list[Claimed]:
@@ -271,6 +275,13 @@ def take_back_expired() -> int:
         for ticket in lost:
             _retry_or_fail(ticket, "The worker stopped while reading")
     return len(lost)
+
+
+def retry_failed(*, tickets: TicketQuerySet, by: User) -> int:
+    """Let what could not be read be read once more, of these tickets. Many wait behind what customers send now."""
+    require_lead(by)
+    failed = tickets.unreadable()
+    return submit_again(tickets=failed, lane=Lane.IMPORTED if failed.count() > MANY else Lane.INTERACTIVE)
 
 
 def submit_again(*, tickets: QuerySet[Ticket], lane: Lane = Lane.INTERACTIVE, read_with: str = ReadWith.CASCADE) -> int:

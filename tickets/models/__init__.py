@@ -21,7 +21,7 @@ from tickets.models.example import Example
 from tickets.models.fit_run import FitRun
 from tickets.models.import_run import ImportRun
 from tickets.models.message import Message
-from tickets.models.person import Agent, Requester
+from tickets.models.person import Agent, Requester, leads
 from tickets.models.place import Place
 from tickets.models.replay import COMPARED, Comparison, Replay, ReplayTicket
 from tickets.models.review import Review
@@ -75,5 +75,6 @@ __all__ = [
     "Tier",
     "TriageState",
     "excerpt_of",
+    "leads",
     "priority_of",
 ]

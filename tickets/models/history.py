@@ -26,30 +26,32 @@ class Change:
     before: Any
     after: Any
     correlation_id: str
+    event: int  # pgh_id of the snapshot after it
 
 
 def changes_of(ticket: Ticket, limit: int = 500) -> list[Change]:
-    """Every change of a tracked field, newest first, from the snapshots that the database wrote."""
+    """Every change of a tracked field, newest first, from the snapshots that the database wrote.
+
+    What was changed at once stands in the order of SHOWN.
+    """
     events = list(Event.objects.filter(pgh_obj_id=ticket.pk).order_by("pgh_id")[:limit])
     people = _people(events)
     names = _label_names()
-    changes = []
+    deeds: list[list[Change]] = []
     before: Event | None = None
     for event in events:
         label = people.get(event.actor) or _machine_label(event.actor)
         if before is None:
-            changes.append(
-                Change(event.pgh_created_at, event.actor, label, "created", None, None, event.correlation_id)
-            )
+            deeds.append([_change(event, label, "created", None, None)])
         else:
-            for name in SHOWN:
-                old, new = _shown(before, name, names, people), _shown(event, name, names, people)
-                if old != new:
-                    changes.append(
-                        Change(event.pgh_created_at, event.actor, label, name, old, new, event.correlation_id)
-                    )
+            pairs = ((name, *(_shown(one, name, names, people) for one in (before, event))) for name in SHOWN)
+            deeds.append([_change(event, label, name, old, new) for name, old, new in pairs if old != new])
         before = event
-    return changes[::-1]
+    return [change for deed in reversed(deeds) for change in deed]
+
+
+def _change(event: Event, label: str, name: str, old: Any, new: Any) -> Change:
+    return Change(event.pgh_created_at, event.actor, label, name, old, new, event.correlation_id, event.pgh_id)
 
 
 def _people(events: Iterable[Event]) -> dict[str, str]:

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Lower
 
 from tickets.models.team import Team
+
+if TYPE_CHECKING:
+    from triage.models import User
 
 
 class Requester(models.Model):
@@ -52,3 +57,9 @@ class Agent(models.Model):
     @property
     def may_decide(self) -> bool:
         return self.role != self.Role.AUDITOR
+
+
+def leads(user: User) -> bool:
+    """Whether this person may do what concerns everybody's tickets: leads and those who administer."""
+    roles = (Agent.Role.LEAD, Agent.Role.ADMIN)
+    return user.is_active and (user.is_superuser or Agent.objects.filter(user=user, role__in=roles).exists())

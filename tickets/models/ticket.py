@@ -202,6 +202,7 @@ class Ticket(Work):
             models.Index(fields=["-updated_at"], name="ticket_updated"),
             models.Index(fields=["lane", "number"], condition=Q(triage_state=TriageState.SUBMITTED), name="ticket_due"),
             models.Index(fields=["text_hash"], condition=~Q(text_hash=""), name="ticket_same_text"),
+            models.Index(fields=["number"], condition=Q(triage_state=TriageState.FAILED), name="ticket_failed"),
             models.Index(fields=["lease_until"], condition=Q(triage_state="processing"), name="ticket_leased"),
             HnswIndex(
                 name="ticket_nearest", fields=["embedding"], opclasses=["halfvec_cosine_ops"], m=16, ef_construction=64

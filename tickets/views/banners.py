@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from django.utils import timezone
 
-from tickets.actions.pausing import may_pause
+from tickets.models import leads
 from triage import calls
 from triage.models import Budget, Pause, User
 
@@ -33,7 +33,7 @@ class BudgetBanner:
 def banners_for(user: User) -> Banners:
     """A spent budget is everybody's matter; that it will be, only of those who can raise it."""
     pause = Pause.in_force()
-    return Banners(pause, pause is not None and may_pause(user), _budget(user) if calls.configured() else None)
+    return Banners(pause, pause is not None and leads(user), _budget(user) if calls.configured() else None)
 
 
 def _budget(user: User) -> BudgetBanner | None:

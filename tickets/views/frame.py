@@ -8,9 +8,8 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from tickets.actions.replay import may_replay
 from tickets.first_steps import checklist_for
-from tickets.models import Ticket
+from tickets.models import Ticket, leads
 from tickets.views.banners import banners_for
 from triage.models import User
 
@@ -61,7 +60,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     ]
     return {
         "rail": items,
-        "may_replay": SimpleLazyObject(lambda: may_replay(user)),
+        "may_replay": SimpleLazyObject(lambda: leads(user)),
         "checklist": SimpleLazyObject(lambda: checklist_for(user)),
         "banners": SimpleLazyObject(lambda: banners_for(user)),
         "open_count": SimpleLazyObject(lambda: Ticket.objects.visible_to(user).open().count()),

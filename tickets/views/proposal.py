@@ -7,6 +7,7 @@ from typing import Any
 
 from tickets.actions.decided import LABELS
 from tickets.models import Effort, Priority, Sentiment, Severity, Suggestion, Ticket, Tier
+from tickets.models.history import Change
 from tickets.models.taxonomy import Label
 from tickets.models.ticket import TicketQuerySet
 from triage.pipeline.types import FIELDS
@@ -45,6 +46,7 @@ class FieldRow:
     engine_word: str
     reason: str
     because: list[tuple[int, str]]
+    undo: Change | None = None  # the machine's, which can be taken back
 
     @property
     def by_person(self) -> bool:
@@ -92,8 +94,8 @@ def _row(
     if name in LABELS and current is not None and current.key not in dict(choices):
         choices = [(current.key, f"{current.name} (retired)"), *choices]
     words = dict(choices)
-    suggested = "" if value else spelled(reading.get("value"))
     engine = held.get("engine") or reading.get("engine", "")
+    suggested = "" if value or engine == "person" else spelled(reading.get("value"))
     band = held.get("band") or reading.get("band", "")
     return FieldRow(
         name=name,

@@ -2,16 +2,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import messages as toasts
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, QueryDict
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
+from tickets.actions import triage
+from tickets.actions.errors import Refused
 from tickets.live import changes_since, counts_of, rows_html
-from tickets.models import Category, Place, Priority, Source, Team, Ticket
+from tickets.models import Category, Place, Priority, Source, Team, Ticket, leads
 from tickets.models.ticket import TicketQuerySet
 from tickets.views.filters import FIELDS, NEEDS, Filters
 from tickets.views.frame import person
@@ -31,6 +35,24 @@ def page(request: HttpRequest) -> HttpResponse:
     filters = Filters.of(request.GET)
     template = "tickets/queue.html#queue" if request.headers.get("HX-Target") == "queue" else "tickets/queue.html"
     return render(request, template, {**queue_context(user, filters), **_choices()})
+
+
+@require_POST
+@login_required
+def readings(request: HttpRequest) -> HttpResponse:
+    """Have what could not be read tried again: everything (`scope=all`), or what the address's filters show."""
+    user = person(request)
+    filters = Filters.of(request.GET)
+    tickets = Ticket.objects.visible_to(user)
+    if request.POST.get("scope") != "all":
+        tickets = filters.on_tab(filters.narrow(tickets, user))
+    try:
+        count = triage.retry_failed(tickets=tickets, by=user)
+    except Refused as why:
+        toasts.error(request, why.sentence)
+    else:
+        toasts.success(request, f"{count:,} ticket{'' if count == 1 else 's'} will be read again.")
+    return HttpResponseRedirect(reverse("tickets:queue") + filters.address())
 
 
 @require_safe
@@ -82,6 +104,7 @@ def queue_context(user: User, filters: Filters) -> dict[str, Any]:
         "tabs": filters.tabs(narrowed),
         "rows": page_rows[:PAGE],
         "older": filters.address(before=older) if older else "",
+        "failed": _failed(visible, narrowed, filters, user),
         "newest_address": filters.address(),
         "again_address": filters.address(kind="store"),
         "without_filters": filters.address(**dict.fromkeys(FIELDS)),
@@ -89,6 +112,16 @@ def queue_context(user: User, filters: Filters) -> dict[str, Any]:
         "now": int(timezone.now().timestamp() * 1000),
         "first_ever": not page_rows and not filters.narrowed and not visible.exists(),
     }
+
+
+def _failed(visible: TicketQuerySet, narrowed: TicketQuerySet, filters: Filters, user: User) -> dict[str, Any]:
+    """How many could not be read, at all and of what is shown, and whether this person may have all of them tried."""
+    count = visible.unreadable().count()
+    if not count:
+        return {"count": 0}
+    shown = filters.needs == "reading"
+    here = filters.on_tab(narrowed).count() if shown else 0
+    return {"count": count, "shown": shown, "here": here, "may_retry": leads(user)}
 
 
 def _choices() -> dict[str, Any]:

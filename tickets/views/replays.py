@@ -20,7 +20,7 @@ from tickets import comparison
 from tickets.actions import replay as replays
 from tickets.actions.errors import Refused
 from tickets.estimate import estimate
-from tickets.models import COMPARED, Replay
+from tickets.models import COMPARED, Replay, leads
 from tickets.views.frame import person
 from tickets.views.wanted import DAYS, ENGINES, Wanted
 from triage import calls, prompts
@@ -34,7 +34,7 @@ View = Callable[..., HttpResponse]
 def leads_only(view: View) -> View:
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not replays.may_replay(person(request)):
+        if not leads(person(request)):
             raise PermissionDenied
         return view(request, *args, **kwargs)
 

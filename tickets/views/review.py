@@ -6,7 +6,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
-from tickets.actions import review
+from tickets.actions import review, undo
 from tickets.actions.errors import Invalid, Refused
 from tickets.models import Ticket
 from tickets.views.frame import person
@@ -25,6 +25,21 @@ def decide(request: HttpRequest, number: int) -> HttpResponse:
     except Refused as why:
         return refused(request, ticket, why)
     return done(request, ticket, words)
+
+
+@require_POST
+@login_required
+def reversal(request: HttpRequest, number: int) -> HttpResponse:
+    """Undo what the machine changed: `field`, one or several, of the change `event`. Fragments: the pieces."""
+    ticket = seen(request, number)
+    event, names = request.POST.get("event", ""), request.POST.get("field", "").split()
+    try:
+        if not names or not (event.isascii() and event.isdigit() and len(event) < 19):
+            raise Invalid("blank", "Say what to undo.", field="field")
+        undo.undo(ticket=ticket, event=int(event), fields=names, by=person(request))
+    except Refused as why:
+        return refused(request, ticket, why)
+    return done(request, ticket, "Undone. The machine leaves it as it is now.")
 
 
 def _accept(request: HttpRequest, ticket: Ticket, names: list[str]) -> str:

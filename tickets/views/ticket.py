@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -19,6 +20,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from tickets.actions.drafts import last_inbound
 from tickets.actions.errors import Conflict, Flagged, Forbidden, Refused
+from tickets.actions.undo import undoable
 from tickets.flagged import shown, stored
 from tickets.models import Agent, Message, Status, Suggestion, Ticket
 from tickets.models.history import Change, changes_of
@@ -103,7 +105,9 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
     costs = [call.cost for call in calls if call.cost is not None]
     agent = Agent.objects.filter(user=user).first()
     visible = Ticket.objects.visible_to(user)
-    fields = rows_of(ticket, suggestion, visible)
+    changes = changes_of(ticket)
+    undo = undoable(ticket, changes)
+    fields = [replace(row, undo=undo.get(row.name)) for row in rows_of(ticket, suggestion, visible)]
     return {
         "ticket": ticket,
         "now": int(timezone.now().timestamp() * 1000),
@@ -121,15 +125,24 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "similar": similar_to(ticket, visible),
         "calls": calls,
         "cost": sum(costs) if costs else None,
-        "history": _history(ticket),
+        "history": _history(changes, undo),
         "people": _people(),
         "next_number": _next(ticket, user),
     }
 
 
-def _history(ticket: Ticket) -> list[list[Change]]:
-    """Changes, newest first, those of one deed together."""
-    return [list(deed) for _, deed in groupby(changes_of(ticket), key=attrgetter("at", "actor", "correlation_id"))]
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What one actor changed at once; `undoable` are the fields of it that can still be taken back."""
+
+    changes: list[Change]
+    undoable: list[str]
+
+
+def _history(changes: list[Change], undo: dict[str, Change]) -> list[Deed]:
+    """Deeds, newest first."""
+    deeds = [list(deed) for _, deed in groupby(changes, key=attrgetter("event"))]
+    return [Deed(deed, [one.field for one in deed if undo.get(one.field) is one]) for deed in deeds]
 
 
 def _people() -> Iterable[User]:

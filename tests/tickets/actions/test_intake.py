@@ -4,7 +4,7 @@ import pytest
 
 from tests.tickets.conftest import MakeTicket
 from tickets.actions import intake
-from tickets.actions.errors import Conflict
+from tickets.actions.errors import Conflict, Invalid
 from tickets.channels.base import Inbound
 from tickets.models import Draft, Requester, Source, Status, Ticket, TriageState
 
@@ -84,3 +84,29 @@ def test_a_correlation_id_stays_with_the_ticket(make_ticket: MakeTicket) -> None
     assert ticket.correlation_id == "abc-12345"
     event = ticket.events.get()
     assert (event.actor, event.correlation_id) == ("visitor", "abc-12345")
+
+
+def test_a_ticket_that_was_edited_is_read_again(make_ticket: MakeTicket) -> None:
+    ticket = make_ticket()
+    Ticket.objects.update(triage_state="triaged")
+    intake.revise(ticket=ticket, title="Import fails")
+    ticket.refresh_from_db()
+    assert (ticket.subject, ticket.triage_state) == ("Import fails", "submitted")
+    Ticket.objects.update(triage_state="triaged")
+    intake.revise(ticket=ticket, text="It is the import that stops.")
+    ticket.refresh_from_db()
+    assert ticket.triage_state == "submitted"
+    assert [message.text for message in ticket.messages.all()] == [
+        "The CSV export stops half way.",
+        "It is the import that stops.",
+    ]
+
+
+def test_an_edit_that_changes_nothing_does_nothing(make_ticket: MakeTicket) -> None:
+    ticket = make_ticket()
+    Ticket.objects.update(triage_state="triaged")
+    intake.revise(ticket=ticket, title=" Export  fails ", text="The CSV export stops half way.")
+    ticket.refresh_from_db()
+    assert (ticket.triage_state, ticket.messages.count()) == ("triaged", 1)
+    with pytest.raises(Invalid):
+        intake.revise(ticket=ticket, title=" \x00 ")

@@ -201,5 +201,58 @@ def test_the_queue_takes_as_many_queries_for_fifty_rows_as_for_one(
 ) -> None:
     for number in range(12):
         make_ticket(title=f"Ticket {number}")
-    with django_assert_max_num_queries(14):  # type: ignore[operator]
+    with django_assert_max_num_queries(15):  # type: ignore[operator]
         desk.get("/tickets/")
+
+
+@pytest.fixture
+def failed(make_ticket: MakeTicket) -> list[Ticket]:
+    """Three that could not be read, one of them for billing, beside one that was not read yet."""
+    tickets = [make_ticket(title=f"Broken {number}") for number in range(3)]
+    make_ticket(title="Fine")
+    Ticket.objects.filter(pk__in=[one.pk for one in tickets]).update(triage_state="failed", error="Broke.", attempts=4)
+    Ticket.objects.filter(pk=tickets[0].pk).update(team=Team.objects.get(key="billing"))
+    return tickets
+
+
+def _states() -> list[str]:
+    return list(Ticket.objects.order_by("number").values_list("triage_state", flat=True))
+
+
+def test_what_could_not_be_read_is_counted_and_found(desk: Client, failed: list[Ticket]) -> None:
+    assert "3 tickets could not be read." in desk.get("/tickets/").content.decode()
+    page = desk.get("/tickets/?needs=reading")
+    assert {row.pk for row in page.context["rows"]} == {one.pk for one in failed}
+
+
+def test_all_of_it_is_run_again_at_once(desk: Client, failed: list[Ticket]) -> None:
+    answer = desk.post("/tickets/readings/?needs=reading", {"scope": "all"}, follow=True)
+    assert "3 tickets will be read again." in answer.content.decode()
+    assert _states() == ["submitted"] * 4
+    assert set(Ticket.objects.values_list("attempts", "error")) == {(0, "")}
+    assert "could not be read" not in answer.content.decode()
+
+
+def test_what_the_filters_show_is_run_again(desk: Client, failed: list[Ticket]) -> None:
+    page = desk.get("/tickets/?needs=reading&team=billing").content.decode()
+    assert "Run the 1 shown again" in page
+    desk.post("/tickets/readings/?needs=reading&team=billing", {"scope": "shown"})
+    assert _states() == ["submitted", "failed", "failed", "submitted"]
+
+
+def test_many_wait_behind_what_customers_send_now(
+    desk: Client, failed: list[Ticket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tickets.actions.triage.MANY", 2)
+    desk.post("/tickets/readings/", {"scope": "all"})
+    assert list(Ticket.objects.order_by("number").values_list("lane", flat=True)) == [1, 1, 1, 0]
+
+
+def test_an_agent_runs_one_again_but_not_all(client: Client, agent: User, failed: list[Ticket]) -> None:
+    client.force_login(agent)
+    assert 'id="failed-retry-all"' not in client.get("/tickets/?needs=reading").content.decode()
+    answer = client.post("/tickets/readings/", {"scope": "all"}, follow=True)
+    assert "Only leads and admins" in answer.content.decode()
+    assert "submitted" not in _states()[:3]
+    client.post(f"/tickets/{failed[1].number}/reading/")
+    assert _states()[:3] == ["failed", "submitted", "failed"]
