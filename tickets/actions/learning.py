@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from django.utils import timezone
 
-from tickets.context import taxonomy
+from tickets.context import taxonomy, usable_labels
 from tickets.models import Example, Message, Ticket
 from triage.embedding import TURN, clean, embed
 from triage.learning import fit
 from triage.learning.gate import AT_MOST, Unseen, is_held_out
-from triage.pipeline.types import FieldName, FieldValue, Taxonomy
-
-CLOSED_LISTS = ("category", "team", "component")
 
 
 def remember(ticket: Ticket) -> Example | None:
@@ -60,18 +56,6 @@ def decisions() -> Decisions:
     newest = Example.objects.filter(held_out=True).order_by("-updated_at")[:AT_MOST]
     unseen = [Unseen(row.text, _vector(row), usable) for row in newest if (usable := usable_labels(row.labels, labels))]
     return Decisions(fitting, unseen, now)
-
-
-def usable_labels(labels: Mapping[str, Any], known: Taxonomy) -> dict[str, FieldValue]:
-    """The labels of an example but for those that nobody can give now. They count again when they can."""
-    usable: dict[str, FieldValue] = {}
-    for name, value in labels.items():
-        if value is None and name != "component":
-            continue  # none of the components is a decision; no category is not
-        if name in CLOSED_LISTS and value is not None and value not in (known.values(cast(FieldName, name)) or ()):
-            continue
-        usable[name] = tuple(value) if isinstance(value, list) else value
-    return usable
 
 
 def _vector(row: Example) -> Any:

@@ -16,6 +16,8 @@ TEXTS = 200
 class Reader:
     """Answers by rule: right on the texts whose number is not among `wrong`; applied from 0.9 on."""
 
+    suggested_only: frozenset[str] = frozenset()
+
     def __init__(self, version: str, *, wrong: Sequence[int] = (), confidence: float = 0.95) -> None:
         self.version = version
         self.wrong = set(wrong)
