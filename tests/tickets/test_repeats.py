@@ -193,6 +193,16 @@ def test_the_draft_for_another_customer_names_the_first_nowhere(
     assert "Kim" not in json.dumps([suggestion.draft, suggestion.fields])
 
 
+def test_the_draft_for_another_customer_greets_in_the_language_it_is_written_in(
+    make_ticket: MakeTicket, model: Model
+) -> None:
+    model.answers["draft"] = ["Guten Tag Kim Doe,\n\nvielen Dank für Ihre Nachricht. Wir sehen uns den Export an."]
+    german = {"title": "Export bricht ab", "text": "Der Export der Tabelle bricht jedes Mal nach der Hälfte ab."}
+    _read(make_ticket(**german, requester_name="Kim Doe"))
+    suggestion = _read(make_ticket(**german, requester_email="lou@example.net", requester_name="Lou Roe"))
+    assert suggestion.draft.startswith("Guten Tag Lou Roe,\n\nvielen Dank")
+
+
 @pytest.mark.parametrize(
     "reply",
     [
