@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from django.utils import timezone
 
 from tickets.context import taxonomy, usable_labels
-from tickets.models import Example, Message, Ticket
+from tickets.models import Example, Message, Review, Ticket
 from triage.embedding import TURN, clean, embed
 from triage.learning import fit
 from triage.learning.gate import AT_MOST, Unseen, is_held_out
@@ -54,8 +55,22 @@ def decisions() -> Decisions:
         if (usable := usable_labels(row.labels, labels))
     ]
     newest = Example.objects.filter(held_out=True).order_by("-updated_at")[:AT_MOST]
-    unseen = [Unseen(row.text, _vector(row), usable) for row in newest if (usable := usable_labels(row.labels, labels))]
+    accepted = _accepted()
+    unseen = [
+        Unseen(row.text, _vector(row), usable, accepted=accepted.get(row.ticket_id, frozenset()))
+        for row in newest
+        if (usable := usable_labels(row.labels, labels))
+    ]
     return Decisions(fitting, unseen, now)
+
+
+def _accepted() -> dict[int, frozenset[str]]:
+    """The fields of held-out tickets whose value a person only accepted; who changed it before or after, changed it."""
+    reviews = Review.objects.filter(ticket__example__held_out=True).exclude(field="")
+    found: defaultdict[int, dict[str, bool]] = defaultdict(dict)
+    for number, name, decision in reviews.order_by("pk").values_list("ticket_id", "field", "decision"):
+        found[number][name] = found[number].get(name, True) and decision == Review.Decision.ACCEPTED
+    return {number: frozenset(name for name, only in names.items() if only) for number, names in found.items()}
 
 
 def _vector(row: Example) -> Any:
