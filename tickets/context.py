@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import structlog
 from django.conf import settings
@@ -33,6 +33,7 @@ from triage.pipeline.types import (
 log = structlog.get_logger(__name__)
 TAXONOMY_SECONDS = 5.0
 NEAREST = 5
+CLOSED_LISTS = ("category", "team", "component")
 _cached: tuple[float, Taxonomy, dict[str, float]] | None = None
 
 
@@ -102,7 +103,7 @@ def gather(inquiry: Inquiry, vector: Any, *, ticket: Ticket | None = None, engin
         vector=vector,
         local=_local(),
         ask=ask,
-        examples=_examples(vector, number),
+        examples=_examples(vector, number, labels),
         answers=_answers(vector, number),
         sla_hours=hours,
         guidance=ticket.source.guidance if ticket else "",
@@ -125,19 +126,27 @@ def _local() -> LocalReader | None:
         return None
 
 
-def _examples(vector: Any, number: int) -> list[Decided]:
+def _examples(vector: Any, number: int, known: Taxonomy) -> list[Decided]:
     if vector is None:
         return []
     nearest = Example.objects.nearest(vector).exclude(ticket_id=number).select_related("ticket__requester")
     nearest = nearest.defer("ticket__embedding", "ticket__raw")
     return [
-        Decided(redact(row.text, _names(row.ticket)), _labels(row), 1 - row.distance, row.ticket_id)
+        Decided(redact(row.text, _names(row.ticket)), usable_labels(row.labels, known), 1 - row.distance, row.ticket_id)
         for row in nearest[:NEAREST]
     ]
 
 
-def _labels(row: Example) -> dict[FieldName, FieldValue]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in row.labels.items()}
+def usable_labels(labels: Mapping[str, Any], known: Taxonomy) -> dict[Any, FieldValue]:
+    """The labels of an example but for those that nobody can give now. They count again when they can."""
+    usable: dict[Any, FieldValue] = {}
+    for name, value in labels.items():
+        if value is None and name != "component":
+            continue  # none of the components is a decision; no category is not
+        if name in CLOSED_LISTS and value is not None and value not in (known.values(cast(FieldName, name)) or ()):
+            continue
+        usable[name] = tuple(value) if isinstance(value, list) else value
+    return usable
 
 
 def _names(ticket: Ticket) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from tickets.context import taxonomy
 from tickets.models import Message, Suggestion, Ticket
 from triage.flags import Flag, flags
 from triage.mask import redact
-from triage.pipeline.draft import sla_sentence
+from triage.pipeline.replies import languages, sla_sentence
 from triage.pipeline.types import PRIORITIES
 
 SAID = {
@@ -75,7 +75,8 @@ def _known(ticket: Ticket, suggestion: Suggestion | None) -> list[str]:
 def _own(ticket: Ticket, suggestion: Suggestion | None) -> list[str]:
     """What the desk says of itself: its door, its target for an answer, and what its templates say around a quote."""
     source = ticket.source
-    promised = [sla_sentence(priority, taxonomy()[1]) for priority in PRIORITIES]
+    hours = taxonomy()[1]
+    promised = [sla_sentence(priority, hours, language) for priority in PRIORITIES for language in languages()]
     written = suggestion.draft if suggestion and suggestion.draft_engine == "template" else ""
     template = [line for line in written.splitlines() if not line.startswith(">")]
     return [source.sender, source.signature, source.guidance, *promised, "\n".join(template)]

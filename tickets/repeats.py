@@ -41,7 +41,7 @@ def basis_of(inquiry: Inquiry, context: Context) -> str:
         return ""
     engines = [
         VERSION if context.vector is not None else "",
-        context.local.version if context.local else "",
+        f"{context.local.version} {sorted(context.local.suggested_only)}" if context.local else "",
         settings.TRIAGE_MODEL if context.ask else "",
         prompts.load("classify").version,
         prompts.load("draft").version,

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import connection
 from django.utils import timezone
 
 from tests.tickets.conftest import MakeTicket
 from tickets.context import gather, taxonomy
-from tickets.models import Message, Source, Status, Team, Ticket
+from tickets.models import Category, Example, Message, Source, Status, Team, Ticket
 from triage.models import User
 from triage.pipeline.types import Inquiry, Turn
 
@@ -39,3 +41,18 @@ def test_a_category_whose_usual_team_is_inactive_has_none(form: Source) -> None:
     labels, _ = taxonomy()
     usual = {label.key: label.default_team for label in labels.categories}
     assert (usual["bug"], usual["billing"]) == (None, "billing")
+
+
+def test_an_example_names_no_label_that_nobody_can_give_now(make_ticket: MakeTicket) -> None:
+    labels = {"category": "bug", "team": "software", "component": None, "priority": "P2", "tags": ["csv"]}
+    Example.objects.create(ticket=make_ticket(), text="It fails.", labels=labels, embedding=_vector(1))
+    Category.objects.filter(key="bug").update(active=False)
+    Team.objects.filter(key="software").update(active=False)
+
+    def shown() -> dict[Any, Any]:
+        context = gather(Inquiry(subject="Again", turns=(Turn("customer", "It fails."),)), _vector(1))
+        return dict(context.examples[0].labels)
+
+    assert shown() == {"component": None, "priority": "P2", "tags": ("csv",)}
+    Category.objects.filter(key="bug").update(active=True, name="Defect")
+    assert shown()["category"] == "bug"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +21,9 @@ from tests.triage.engines.test_model import good
 from tickets import tasks
 from tickets.actions import intake, review, triage
 from tickets.models import Category, Draft, Suggestion, Ticket
-from triage.models import User
+from triage.engines.weights import Weights, from_bytes
+from triage.learning import live
+from triage.models import Artifact, User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 REPLY = "Hello Kim Doe,\n\nThank you for the report. We look into the export."
@@ -137,6 +140,24 @@ def test_another_state_of_the_desk_reads_anew(
     assert _read(make_ticket(**given)).repeat_of is None
 
 
+def test_what_the_audit_stopped_is_not_applied_through_a_repeat(
+    make_ticket: MakeTicket, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def applying(payload: bytes) -> Weights:
+        weights = from_bytes(payload)
+        weights.heads = tuple(replace(head, apply_from=0.99) for head in weights.heads)
+        return weights
+
+    monkeypatch.setattr(live, "from_bytes", applying)
+    monkeypatch.setattr(live, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(live, "_loaded", None)
+    first = make_ticket()
+    _read(first)
+    assert _read(make_ticket()).repeat_of == first.pk
+    Artifact.objects.filter(live=True).update(stopped={"team": {"right": 16, "seen": 20}})
+    assert _read(make_ticket()).repeat_of is None
+
+
 def test_a_reading_that_the_model_did_not_answer_is_not_taken_over(
     make_ticket: MakeTicket, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +191,16 @@ def test_the_draft_for_another_customer_names_the_first_nowhere(
     assert suggestion.draft_engine == "model"
     assert suggestion.draft.startswith("Hello Lou Roe,")
     assert "Kim" not in json.dumps([suggestion.draft, suggestion.fields])
+
+
+def test_the_draft_for_another_customer_greets_in_the_language_it_is_written_in(
+    make_ticket: MakeTicket, model: Model
+) -> None:
+    model.answers["draft"] = ["Guten Tag Kim Doe,\n\nvielen Dank für Ihre Nachricht. Wir sehen uns den Export an."]
+    german = {"title": "Export bricht ab", "text": "Der Export der Tabelle bricht jedes Mal nach der Hälfte ab."}
+    _read(make_ticket(**german, requester_name="Kim Doe"))
+    suggestion = _read(make_ticket(**german, requester_email="lou@example.net", requester_name="Lou Roe"))
+    assert suggestion.draft.startswith("Guten Tag Lou Roe,\n\nvielen Dank")
 
 
 @pytest.mark.parametrize(

@@ -73,12 +73,15 @@ def test_a_fits_page_shows_threshold_audit_and_comparison_by_field(client: Clien
                     "live": {**measured, "accuracy": 0.95},
                     "at_most": -0.012,
                     "faults": ["90.0% right against 95.0%"],
+                    "changed": {"texts": 17, "candidate": 0.71, "live": 0.24},
                 }
             },
         },
     )
     page = client.get(f"{LIST}{artifact.pk}/change/").content.decode()
     for shown in ("0.83", "38 of 40", "Stopped", "Worse beyond noise.", "-0.012", "90.0% right against 95.0%"):
+        assert shown in page
+    for shown in ("<td>17</td><td>71 %</td><td>24 %</td>", "only accepted leans towards the fit that proposed it"):
         assert shown in page
 
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from django.utils import timezone
 
-from tickets.context import taxonomy
-from tickets.models import Example, Message, Ticket
+from tickets.context import taxonomy, usable_labels
+from tickets.models import Example, Message, Review, Ticket
 from triage.embedding import TURN, embed
 from triage.learning import fit
 from triage.learning.gate import AT_MOST, Unseen, is_held_out
-from triage.pipeline.types import FieldName, FieldValue, Taxonomy
-
-CLOSED_LISTS = ("category", "team", "component")
 
 
 def remember(ticket: Ticket) -> Example | None:
@@ -57,24 +54,22 @@ def decisions() -> Decisions:
         for row in rows.filter(held_out=False).order_by("pk").iterator(chunk_size=500)
         if (usable := usable_labels(row.labels, labels))
     ]
+    accepted = _accepted()
     unseen = [
-        Unseen(row.text, _vector(row), usable, row.ticket.source.name)
+        Unseen(row.text, _vector(row), usable, row.ticket.source.name, accepted.get(row.ticket_id, frozenset()))
         for row in rows.filter(held_out=True).order_by("-updated_at")[:AT_MOST]
         if (usable := usable_labels(row.labels, labels))
     ]
     return Decisions(fitting, unseen, now)
 
 
-def usable_labels(labels: Mapping[str, Any], known: Taxonomy) -> dict[str, FieldValue]:
-    """The labels of an example but for those that nobody can give now. They count again when they can."""
-    usable: dict[str, FieldValue] = {}
-    for name, value in labels.items():
-        if value is None and name != "component":
-            continue  # none of the components is a decision; no category is not
-        if name in CLOSED_LISTS and value is not None and value not in (known.values(cast(FieldName, name)) or ()):
-            continue
-        usable[name] = tuple(value) if isinstance(value, list) else value
-    return usable
+def _accepted() -> dict[int, frozenset[str]]:
+    """The fields of held-out tickets whose value a person only accepted; who changed it before or after, changed it."""
+    reviews = Review.objects.filter(ticket__example__held_out=True).exclude(field="")
+    found: defaultdict[int, dict[str, bool]] = defaultdict(dict)
+    for number, name, decision in reviews.order_by("pk").values_list("ticket_id", "field", "decision"):
+        found[number][name] = found[number].get(name, True) and decision == Review.Decision.ACCEPTED
+    return {number: frozenset(name for name, only in names.items() if only) for number, names in found.items()}
 
 
 def _vector(row: Example) -> Any:

@@ -58,6 +58,10 @@ class LocalEngine:
     def heads(self) -> tuple[Head, ...]:
         return self._weights.heads
 
+    @property
+    def suggested_only(self) -> frozenset[str]:
+        return frozenset(head.name for head in self.heads if head.apply_from is None)
+
     def read(
         self, inquiry: Inquiry, vector: Vector, taxonomy: Taxonomy, examples: Sequence[Decided] = ()
     ) -> dict[FieldName, FieldReading]:

@@ -3,13 +3,16 @@
 Both read the same held-out texts as the desk would. The candidate is refused only where it is worse beyond noise; the
 noise is that of the differences text by text (a paired bootstrap), shared out over the fields that are compared, so
 that nine fields do not make nine chances of a false alarm.
+
+A label that was only accepted leans towards the fit that proposed it, and one that was changed speaks against that fit.
+Neither alone would be fair: both are counted, and the changed ones are shown apart.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from triage.embedding.clean import TURN
@@ -45,6 +48,7 @@ class Unseen:
     vector: Vector
     labels: Mapping[str, FieldValue]
     source: str = ""
+    accepted: frozenset[str] = frozenset()  # the fields whose value a person only accepted, as it was proposed
 
     @property
     def inquiry(self) -> Inquiry:
@@ -63,6 +67,15 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class OnChanged:
+    """The shares that both have right of the labels that people changed or set. None where there is none."""
+
+    texts: int
+    candidate: float | None
+    live: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class FieldComparison:
     """`difference` is the candidate's accuracy minus the live one's; `at_most` what it is at most, one-sided."""
 
@@ -72,6 +85,7 @@ class FieldComparison:
     difference: float
     at_most: float
     faults: tuple[str, ...]
+    changed: OnChanged = OnChanged(0, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +129,10 @@ def compare(
     by_field = {name: _outcomes(name, unseen, read) for name in names}
     enough = {name: outcomes for name, outcomes in by_field.items() if outcomes[0].shape[1] >= AT_LEAST}
     alpha = _ALPHA / max(1, len(enough))
-    fields = {name: _compare_field(outcomes, alpha, precision) for name, outcomes in enough.items()}
+    fields = {
+        name: replace(_compare_field(outcomes, alpha, precision), changed=_on_changed(name, unseen, outcomes[0]))
+        for name, outcomes in enough.items()
+    }
     verdict, reason = _verdict(fields, by_field, len(unseen))
     return Comparison(verdict, reason, live.version, len(unseen), fields)
 
@@ -189,6 +206,16 @@ def _compare_field(outcomes: tuple[Floats, ...], alpha: float, wished: float) ->
     if _breaks_promise(right[0], applied[0], wished) and (candidate.precision or 0) < (live.precision or 1):
         faults.append(f"{candidate.precision:.1%} of what it applies is right, and {wished:.0%} is wished")
     return FieldComparison(texts, candidate, live, candidate.accuracy - live.accuracy, at_most, tuple(faults))
+
+
+def _on_changed(name: str, unseen: Sequence[Unseen], right: Floats) -> OnChanged:
+    import numpy as np
+
+    changed = np.array([name not in one.accepted for one in unseen if name in one.labels])
+    if not changed.any():
+        return OnChanged(0, None, None)
+    candidate, live = right[:, changed].mean(axis=1)
+    return OnChanged(int(changed.sum()), float(candidate), float(live))
 
 
 def _measure(right: Floats, confidence: Floats, applied: Floats) -> Measured:

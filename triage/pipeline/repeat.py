@@ -8,7 +8,9 @@ from triage.embedding.clean import clean
 from triage.engines import rules
 from triage.mask import redact
 from triage.pipeline.classify import Classified
-from triage.pipeline.draft import GREETING, Draft, Fields, from_template, hello
+from triage.pipeline.draft import Draft, Fields
+from triage.pipeline.replies import GREETING, hello, language_in
+from triage.pipeline.replies.template import from_template
 from triage.pipeline.types import Context, Earlier, Inquiry
 
 
@@ -34,4 +36,4 @@ def readdressed(text: str, *, names: tuple[str, ...], to: str) -> str | None:
     body = rest if GREETING.fullmatch(first.strip()) else text
     if not body.strip() or redact(body, names) != body.strip():
         return None
-    return f"{hello(to)}\n\n{body.strip()}"
+    return f"{hello(to, language_in(body))}\n\n{body.strip()}"

@@ -214,6 +214,10 @@ class LocalReader(Protocol):
     def version(self) -> str:
         """Which fit this is: the hash of its artifact."""
 
+    @property
+    def suggested_only(self) -> frozenset[str]:
+        """The fields that it reads and never applies: too little was decided, or the audit sample stopped them."""
+
     def read(self, inquiry: Inquiry, vector: Vector, taxonomy: Taxonomy, examples: Sequence[Decided] = ()) -> Readings:
         """A reading for every field this engine knows; fields it can not judge are left out.
 

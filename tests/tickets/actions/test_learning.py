@@ -59,6 +59,19 @@ def test_every_way_to_decide_makes_the_same_example(reviewed: Ticket, lead: User
     assert labels_in_fit() == [{"category": "bug", "team": "software", "priority": "P2"}]
 
 
+def test_what_was_only_accepted_is_told_apart_from_what_was_changed(
+    reviewed: Ticket, agent: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tickets.actions.learning.is_held_out", lambda number: True)
+    review.correct(ticket=reviewed, changes={"category": "bug"}, by=agent)
+    review.accept(ticket=reviewed, fields=["team"], by=agent)
+    (unseen,) = decisions().unseen
+    assert set(unseen.labels) == {"category", "team"}
+    assert unseen.accepted == frozenset({"team"})
+    review.correct(ticket=reviewed, changes={"team": "network"}, by=agent)
+    assert decisions().unseen[0].accepted == frozenset()
+
+
 def test_a_value_that_nobody_looked_at_is_never_a_label(reviewed: Ticket, agent: User) -> None:
     reviewed.category = Category.objects.get(key="bug")
     reviewed.provenance["category"] = {"engine": "local", "confidence": 0.99, "band": "apply", "reason": ""}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ TEXTS = 200
 
 class Reader:
     """Answers by rule: right on the texts whose number is not among `wrong`; applied from 0.9 on."""
+
+    suggested_only: frozenset[str] = frozenset()
 
     def __init__(self, version: str, *, wrong: Sequence[int] = (), confidence: float = 0.95) -> None:
         self.version = version
@@ -45,6 +48,18 @@ def test_a_fit_that_is_clearly_worse_is_refused_with_its_figures() -> None:
     field = found.fields["category"]
     assert field.difference == pytest.approx(-0.125) and field.at_most < 0
     assert (field.texts, field.candidate.accuracy, field.live.precision) == (200, 0.85, 0.975)
+
+
+def test_what_people_changed_is_shown_apart_from_what_they_only_accepted() -> None:
+    """The live fit proposed the first 150 texts' values, which were accepted; the other 50 people changed."""
+    unseen = [
+        replace(one, accepted=frozenset({"category"} if number < 150 else ())) for number, one in enumerate(texts())
+    ]
+    found = gate(Reader("new", wrong=range(140, 160)), Reader("old", wrong=range(150, 200)), unseen).fields["category"]
+    assert (found.texts, found.candidate.accuracy, found.live.accuracy) == (200, 0.9, 0.75)
+    assert (found.changed.texts, found.changed.candidate, found.changed.live) == (50, 0.8, 0.0)
+    alone = gate(Reader("new"), Reader("old"), [replace(one, accepted=frozenset({"category"})) for one in unseen])
+    assert (alone.fields["category"].changed.texts, alone.fields["category"].changed.live) == (0, None)
 
 
 def test_a_difference_within_noise_passes() -> None:

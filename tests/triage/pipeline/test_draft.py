@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from tests.triage.conftest import SLA, Model, Write
-from triage.pipeline.draft import Draft, draft, from_template, sla_sentence
+from triage.pipeline.classify import classify
+from triage.pipeline.draft import Draft, draft
+from triage.pipeline.replies import sla_sentence, texts
+from triage.pipeline.replies.template import from_template
 from triage.pipeline.types import PRIORITIES, Answered, Context, FieldReading, Inquiry
 
 FIELDS: dict[Any, FieldReading] = {
@@ -93,6 +96,57 @@ def test_an_answer_that_is_only_akin_is_not_quoted(inquiry: Inquiry, desk: Conte
 def test_an_old_reply_made_of_templates_is_no_answer(inquiry: Inquiry, desk: Context) -> None:
     old = from_template(inquiry, FIELDS, desk).text
     assert ">" not in from_template(inquiry, FIELDS, replace(desk, answers=[Answered(7, "x", old, 0.99)])).text
+
+
+GERMAN = "Guten Tag, mein Drucker funktioniert seit gestern nicht mehr, bitte helfen Sie mir."
+SWITCH = "Bitte schalten Sie den Drucker aus und nach einer Minute wieder ein, dann druckt er wieder."
+
+
+def _in(language: str, confidence: float = 0.99) -> Any:
+    reading = FieldReading(language, confidence, "", "local")
+    return {**FIELDS, "category": FieldReading("bug", 0.9, "", "local"), "language": reading}
+
+
+def test_a_ticket_in_another_language_is_answered_in_it(desk: Context, write: Write) -> None:
+    inquiry = write("Drucker", GERMAN, requester_name="Ann O'Neil")
+    read = asyncio.run(classify(inquiry, desk)).readings
+    text = from_template(inquiry, {**FIELDS, "language": read["language"]}, desk).text
+    assert text.startswith("Guten Tag Ann O'Neil,\n\nvielen Dank, dass Sie uns das so offen schreiben.")
+    assert text.endswith(sla_sentence("P2", SLA, "de"))
+    assert "Thank you" not in text
+
+
+@pytest.mark.parametrize("fields", [_in("de", 0.6), _in("ru")])
+def test_where_the_language_is_doubtful_or_without_texts_it_is_english(
+    fields: Any, desk: Context, write: Write
+) -> None:
+    assert from_template(write("Drucker", GERMAN), fields, desk).text.startswith("Hello,\n\nThank you")
+
+
+def test_the_sla_after_a_models_draft_is_in_the_customers_language(desk: Context, write: Write) -> None:
+    said = Model({"draft": ["Guten Tag, vielen Dank. Wir sehen uns den Drucker an."]})
+    text = _draft(write("Drucker", GERMAN), replace(desk, ask=said), _in("de")).draft.text
+    assert text.endswith(sla_sentence("P2", SLA, "de"))
+
+
+@pytest.mark.parametrize(("language", "quoted"), [("de", SWITCH), ("en", OLD.splitlines()[2])])
+def test_an_answer_is_quoted_in_its_own_language_alone(language: str, quoted: str, desk: Context, write: Write) -> None:
+    answers = [Answered(7, "x", SWITCH, 0.95), Answered(8, "y", OLD, 0.9, ("Petra Muster", "Jonas"))]
+    drafted = from_template(write("Drucker", GERMAN), _in(language), replace(desk, answers=answers))
+    assert next(line for line in drafted.text.splitlines() if line.startswith(">")) == f"> {quoted}"
+    assert len(drafted.citations) == 1
+
+
+def test_it_asks_for_what_is_missing_and_not_for_what_was_told(desk: Context, write: Write) -> None:
+    fields = _in("en")
+    asked = from_template(write("Export", "It is broken."), fields, desk).text
+    assert "- when it began" in asked and "- the exact words of the error message" in asked
+    inquiry = write("Export", "Since Monday it says \u201cno rows to export\u201d when I press Export in Firefox 120.")
+    text = from_template(inquiry, fields, desk).text
+    assert "- a picture or a log" in text
+    assert not any(line in text for line in ("when it began", "exact words", "just before", "device", "version"))
+    everything = f"{inquiry.text} A screenshot is attached. My colleagues have it, too."
+    assert texts("en")["complete"] in from_template(write("Export", everything), fields, desk).text
 
 
 def test_the_model_writes_when_there_is_one(inquiry: Inquiry, desk: Context) -> None:

@@ -188,6 +188,7 @@ class Sure:
     """A local engine that is certain of whatever it is asked."""
 
     version = "sure"
+    suggested_only: frozenset[str] = frozenset()
 
     def __init__(self, **values: Any) -> None:
         self.values = values
@@ -198,6 +199,7 @@ class Sure:
 
 class Damaged:
     version = "damaged"
+    suggested_only: frozenset[str] = frozenset()
 
     def read(self, *given: Any) -> Any:
         raise ValueError("cannot reshape array of size 3")
