@@ -102,8 +102,11 @@ def tokens(calls: Calls) -> Tokens:
 
 
 def latency(calls: Calls) -> Latency | None:
-    """From the request to its last byte, retries and waits between them included, over completed calls."""
-    found = calls.filter(latency_ms__isnull=False).aggregate(
+    """From the request to its last byte, retries and waits between them included, over completed calls.
+
+    Those of message batches are left out: nobody waits for them, and they take hours.
+    """
+    found = calls.filter(latency_ms__isnull=False, batch=False).aggregate(
         p50=Percentile("latency_ms", 0.5, output_field=FloatField()),
         p95=Percentile("latency_ms", 0.95, output_field=FloatField()),
     )

@@ -56,6 +56,7 @@ def _keep(batch: MessageBatch, request: BatchRequest, result: Result) -> None:
         operation=f"batch {request.operation}"[:20],
         provider=batch.provider,
         model_asked=batch.model,
+        batch=True,
         prompt_version=request.prompt_version,
         masked=request.masked,
         subject_kind=request.subject_kind,

@@ -71,6 +71,7 @@ def test_latency_is_of_completed_calls() -> None:
     for milliseconds in (100, 200, 300, 400, 500):
         call(latency_ms=milliseconds)
     call(status="started", latency_ms=None)
+    call(latency_ms=7_200_000, batch=True)  # in a message batch, which nobody waits for
     assert figures.latency(Call.objects.all()) == Latency(300.0, 480.0)
 
 

@@ -129,6 +129,10 @@ def test_every_settings_page_opens_without_inline_script(admin: Client, reviewed
         assert " onclick=" not in shown.content.decode(), page
 
 
+def test_the_settings_have_one_switch_of_the_theme(admin: Client) -> None:
+    assert admin.get(reverse("admin:index")).content.decode().count('class="theme-toggle"') == 1
+
+
 def test_a_source_of_a_kind_that_is_no_door_is_refused(admin: Client) -> None:
     address = reverse("admin:tickets_source_add")
     assert admin.post(address, {"kind": "pigeon", "name": "Loft", "active": "on"}).status_code == 200

@@ -73,6 +73,12 @@ def test_the_same_text_is_not_read_twice(first: Ticket, make_ticket: MakeTicket,
     assert Draft.objects.get(ticket=again).text == Draft.objects.get(ticket=first).text
 
 
+def test_the_model_that_read_it_is_kept_with_the_result(first: Ticket) -> None:
+    kept = first.latest_suggestion
+    assert kept is not None
+    assert (kept.model, kept.draft_engine, bool(kept.prompt_version)) == ("claude-haiku-5-5", "model", True)
+
+
 def test_another_text_is_read(first: Ticket, make_ticket: MakeTicket, model: Model) -> None:
     assert _read(make_ticket(text="The CSV export stops at the end.")).repeat_of is None
     assert model.operations == ["classify", "draft"]

@@ -166,7 +166,7 @@ def test_every_result_is_a_call_at_the_batch_price(server: FakeBatchesAPI) -> No
     work()
     batch.refresh_from_db()
     for call in Call.objects.all():
-        assert (call.operation, call.status) == ("batch classify", CallStatus.OK)
+        assert (call.operation, call.status, call.batch) == ("batch classify", CallStatus.OK, True)
         assert call.input_tokens is not None and call.output_tokens is not None and call.price is not None
         full = (call.input_tokens * Decimal("0.10") + call.output_tokens * Decimal("0.50")) / 10**6
         assert call.cost == full / 2

@@ -115,11 +115,22 @@ def delivery(reviewed: Ticket, agent: User) -> Delivery:
     return approve(reviewed, agent)
 
 
-def approve(ticket: Ticket, by: User, text: str = "Please **update** to 6.3.\n\nIt is fixed there.") -> Delivery:
+def approve(
+    ticket: Ticket,
+    by: User,
+    text: str = "Please **update** to 6.3.\n\nIt is fixed there.",
+    *,
+    accept_flags: bool = False,
+) -> Delivery:
     ticket.refresh_from_db()
     draft = ticket.__class__.objects.get(pk=ticket.pk).current_draft
     return replies.approve(
-        ticket=ticket, text=text, version=draft.version if draft else 0, answers=last_seen(ticket), by=by
+        ticket=ticket,
+        text=text,
+        version=draft.version if draft else 0,
+        answers=last_seen(ticket),
+        accept_flags=accept_flags,
+        by=by,
     )
 
 
@@ -192,7 +203,8 @@ def test_the_mail_leads_the_customer_to_the_status_page(serve: Serve, delivery: 
 def test_markup_of_a_customer_never_runs_in_the_html_part(serve: Serve, reviewed: Ticket, agent: User) -> None:
     box = serve()
     intake.add_customer_message(ticket=reviewed, text="<script>alert(1)</script><img src=x onerror=alert(1)>")
-    EmailChannel().send(loaded(approve(reviewed, agent, "<script>x</script> [click](javascript:alert(1))")))
+    text = "<script>x</script> [click](javascript:alert(1))"
+    EmailChannel().send(loaded(approve(reviewed, agent, text, accept_flags=True)))
     html = words_of(box.taken[0], "html")
     assert "<script" not in html
     assert "<img" not in html

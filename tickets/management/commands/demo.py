@@ -10,13 +10,18 @@ import re
 import urllib.error
 import urllib.parse
 import urllib.request
+from http import HTTPStatus
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from triage import brake
+
 SAMPLES = Path(__file__).resolve().parents[2] / "starter" / "demo.json"
+PATIENCE = 90  # seconds: what is taken a minute is waited for, what is taken an hour is not
 _INPUT = re.compile(r"<input\b[^>]*>")
 
 
@@ -32,7 +37,8 @@ class Command(BaseCommand):
         address = f"http://localhost:{settings.PORT}/support/"
         for sample in random.sample(samples, min(options["count"], len(samples))):
             try:
-                _send(address, sample)
+                while wait := _send(address, sample):
+                    self._rest(wait)
             except urllib.error.HTTPError as error:
                 raise CommandError(f"The form refused a sample ({error.code}).") from error
             except OSError as error:
@@ -40,15 +46,30 @@ class Command(BaseCommand):
             self.stdout.write(f"Sent: {sample['subject']}")
         self.stdout.write(f"They appear at {settings.BASE_URL}/tickets/")
 
+    def _rest(self, wait: int) -> None:
+        if wait > PATIENCE:
+            told = f"The form takes no more from this address for {brake.spoken(wait)}; run the same command then."
+            raise CommandError(told)
+        self.stdout.write(f"The form takes the next one in {brake.spoken(wait)}.")
+        sleep(wait)
 
-def _send(address: str, sample: dict[str, Any]) -> None:
+
+def _send(address: str, sample: dict[str, Any]) -> int:
+    """Send one as a customer would. Returns the seconds that the form asks to wait, or 0 when it took it."""
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
     with browser.open(address, timeout=10) as page:
         fields = _hidden_fields(page.read().decode())
     fields |= {"title": sample["subject"], "description": sample["text"]}
     fields |= {name: sample[name] for name in ("email", "name") if sample.get(name)}
     request = urllib.request.Request(address, urllib.parse.urlencode(fields).encode(), {"Referer": address})  # noqa: S310
-    browser.open(request, timeout=10).close()
+    try:
+        browser.open(request, timeout=10).close()
+    except urllib.error.HTTPError as error:
+        if error.code != HTTPStatus.TOO_MANY_REQUESTS:
+            raise
+        with error:
+            return int(error.headers["Retry-After"])
+    return 0
 
 
 def _hidden_fields(page: str) -> dict[str, str]:
