@@ -88,8 +88,8 @@ class LocalEngine:
                 head.values[best], confidence, reason, "local", "apply" if applies else "suggest"
             )
         likely = tag(text, neighbours, taxonomy)
-        if likely.tags:
-            confidence = likely.probability * familiar
+        confidence = likely.probability * familiar
+        if confidence >= tags.LIKELY:  # what is like nothing known has no texts like it to lend a tag
             readings["tags"] = FieldReading(likely.tags, confidence, "By its words and texts like it.", "local")
         return readings
 

@@ -72,6 +72,14 @@ def test_tags_come_from_the_texts_nearest_to_it() -> None:
     assert tag("it drops", []).tags == ()
 
 
+def test_what_is_like_nothing_known_is_lent_no_tag(local: LocalEngine, taxonomy: Taxonomy, write: Write) -> None:
+    strange = write(
+        "Rechnung doppelt bezahlt", "Ich habe die Rechnung INV-2231 zweimal bezahlt. Bitte pruefen Sie das."
+    )
+    assert tag(strange.text, local._neighbours(embed(strange.text), ())).tags
+    assert "tags" not in local.read(strange, embed(strange.text), taxonomy)
+
+
 def test_it_never_leaves_the_taxonomy(local: LocalEngine, write: Write) -> None:
     narrow = Taxonomy((Label("bug", "Bug", ""), Label("other", "Other", "")), (), (Label("api", "API", ""),))
     inquiry = write("Refund", "Please refund the second charge on my card")
