@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 
 from django.utils import timezone
 from pytest_django import Settings
 
+from tests.triage.prices import price_haiku
 from tickets import tasks
 from tickets.actions import replay
-from triage import ledger
-from triage.models import MessageBatch, Price
+from triage.models import MessageBatch
 from triage.providers.fake_batches import FakeBatchesAPI
 
 
@@ -31,18 +30,7 @@ def make_batches_due() -> None:
 @contextmanager
 def model_server(settings: Settings) -> Iterator[FakeBatchesAPI]:
     """A Messages API with batches that the desk is set to ask, and the price of its model."""
-    ledger._price.cache_clear()
-    Price.objects.get_or_create(
-        model="claude-haiku-5-5",
-        valid_from=date(2026, 1, 1),
-        defaults={
-            "input": "0.10",
-            "cache_read": "0.01",
-            "cache_write_5m": "0.125",
-            "cache_write_1h": "0.20",
-            "output": "0.50",
-        },
-    )
+    price_haiku()
     with FakeBatchesAPI(retry_after=0.05) as fake:
         settings.ANTHROPIC_BASE_URL = fake.base_url
         settings.ANTHROPIC_API_KEY = "test-key"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -15,8 +15,9 @@ from django.db import connections
 from django.utils import timezone
 from pytest_django import Settings
 
-from triage import batches, ledger, returns
-from triage.models import BatchRequest, Budget, Call, CallStatus, MessageBatch, Price, Spending
+from tests.triage.prices import price_haiku
+from triage import batches, returns
+from triage.models import BatchRequest, Budget, Call, CallStatus, MessageBatch, Spending
 from triage.pipeline.types import NoAnswer, Question
 from triage.providers.batches import AnthropicBatches, Remote
 from triage.providers.fake_batches import FakeBatchesAPI
@@ -41,18 +42,7 @@ def no_connection_left() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def haiku_has_its_price(db: None) -> None:
     """A test with real transactions begins without the rows of migrations."""
-    ledger._price.cache_clear()
-    Price.objects.get_or_create(
-        model="claude-haiku-5-5",
-        valid_from=date(2026, 1, 1),
-        defaults={
-            "input": "0.10",
-            "cache_read": "0.01",
-            "cache_write_5m": "0.125",
-            "cache_write_1h": "0.20",
-            "output": "0.50",
-        },
-    )
+    price_haiku()
 
 
 @pytest.fixture

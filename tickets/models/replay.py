@@ -13,22 +13,10 @@ from tickets.models.choices import ReadWith
 from tickets.models.ticket import Ticket
 from tickets.models.work import Work
 from triage.models import Artifact, BatchRequest, Pause
-from triage.pipeline.types import FieldName
+from triage.pipeline.types import FIELDS, FieldName
 
 # What is compared; a summary is free text, in which two readings never agree.
-COMPARED: tuple[FieldName, ...] = (
-    "category",
-    "priority",
-    "team",
-    "tier",
-    "severity",
-    "effort",
-    "component",
-    "sentiment",
-    "is_technical",
-    "tags",
-    "language",
-)
+COMPARED: tuple[FieldName, ...] = tuple(name for name in FIELDS if name != "summary")
 
 
 class Replay(models.Model):
