@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from triage.embedding.clean import clean
 from triage.engines.tags import sensible
@@ -20,7 +20,9 @@ from triage.learning import starter
 from triage.pipeline.types import FieldName, FieldReading, FieldValue, Inquiry, Taxonomy
 
 DATA = Path(__file__).with_name("rules.json")
+_Tree: TypeAlias = "dict[str, _Tree]"  # the terms of a pattern, piece by piece
 _unspaced = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
+_END, _REST = "", r"\w*"  # of a term; of a word that a term only begins
 _PRIOR_HITS, _PRIOR = 4.0, 0.4  # a bucket with few starter texts is believed little
 
 
@@ -133,15 +135,42 @@ def load() -> Rules:
 
 
 def _pattern(terms: Sequence[str]) -> re.Pattern[str]:
-    """Any of the terms as whole words; a term that ends in `*` also begins longer ones."""
-    parts = []
+    """Any of the terms as whole words, the longest first; a term that ends in `*` also begins longer ones.
+
+    Terms that begin alike share that part of the expression: tried one after the other they take fifteen times as long.
+    """
+    tree: _Tree = {}
+    unspaced = []
     for term in sorted(terms, key=len, reverse=True):
         plain = _plain(term)
-        body = r"\s+".join(re.escape(word) for word in plain.rstrip("*").split())
-        body += r"\w*" if plain.endswith("*") else ""
-        # Chinese and Japanese are written without spaces: their words have no boundary to look for.
-        parts.append(body if _unspaced.search(plain) else rf"(?<!\w)(?:{body})(?!\w)")
-    return re.compile("|".join(parts) or r"(?!)")
+        pieces = _pieces(plain)
+        if _unspaced.search(plain):  # Chinese and Japanese have no spaces: their words have no boundary to look for
+            unspaced.append("".join(pieces))
+            continue
+        node = tree
+        for piece in pieces:
+            node = node.setdefault(piece, {})
+        node[_END] = {}
+    spaced = [rf"(?<!\w){_branch(tree)}(?!\w)"] if tree else []
+    return re.compile("|".join([*spaced, *unspaced]) or r"(?!)")
+
+
+def _pieces(plain: str) -> list[str]:
+    words = plain.rstrip("*").split()
+    characters = [[re.escape(character) for character in word] for word in words]
+    joined = [piece for word in characters for piece in (r"\s+", *word)][1:]
+    return [*joined, _REST] if plain.endswith("*") else joined
+
+
+def _branch(tree: _Tree) -> str:
+    arms = [piece + _branch(rest) for piece, rest in tree.items() if piece not in (_END, _REST)]
+    if _REST in tree:
+        arms.append(_REST)  # after what is longer
+    if not arms:
+        return ""
+    if _END in tree:
+        return f"(?:{'|'.join(arms)})?"
+    return arms[0] if len(arms) == 1 else f"(?:{'|'.join(arms)})"
 
 
 def _plain(text: str) -> str:
