@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,25 +61,26 @@ def _shown(flag: Flag, text: str) -> Shown:
     return Shown(flag.words, before, after, SAID[flag.kind], flag.asks)
 
 
-def _known(ticket: Ticket, suggestion: Suggestion | None) -> list[str]:
+def _known(ticket: Ticket, suggestion: Suggestion | None) -> Iterator[str]:
     """The texts whose links and addresses are no news: what both sides wrote, and what is cited.
 
     A cited answer counts as it was shown, without the links and addresses of its own customer.
     """
-    said = ticket.messages.conversation().values_list("text", flat=True)
-    person = [ticket.requester.email] if ticket.requester else []
-    cited = [citation["ticket"] for citation in suggestion.citations if "ticket" in citation] if suggestion else []
-    return [ticket.subject, f"#{ticket.number}", f"ticket {ticket.number}", *person, *said, *_answers(cited)]
+    yield from (ticket.subject, f"#{ticket.number}", f"ticket {ticket.number}")
+    if ticket.requester:
+        yield ticket.requester.email
+    yield from ticket.messages.conversation().values_list("text", flat=True)
+    if suggestion:
+        yield from _answers([citation["ticket"] for citation in suggestion.citations if "ticket" in citation])
 
 
-def _own(ticket: Ticket, suggestion: Suggestion | None) -> list[str]:
+def _own(ticket: Ticket, suggestion: Suggestion | None) -> Iterator[str]:
     """What the desk says of itself: its door, its target for an answer, and what its templates say around a quote."""
-    source = ticket.source
+    if suggestion and suggestion.draft_engine == "template":
+        yield "\n".join(line for line in suggestion.draft.splitlines() if not line.startswith(">"))
+    yield from (ticket.source.sender, ticket.source.signature, ticket.source.guidance)
     hours = taxonomy()[1]
-    promised = [sla_sentence(priority, hours, language) for priority in PRIORITIES for language in languages()]
-    written = suggestion.draft if suggestion and suggestion.draft_engine == "template" else ""
-    template = [line for line in written.splitlines() if not line.startswith(">")]
-    return [source.sender, source.signature, source.guidance, *promised, "\n".join(template)]
+    yield from (sla_sentence(priority, hours, language) for priority in PRIORITIES for language in languages())
 
 
 def _answers(numbers: list[int]) -> list[str]:

@@ -168,13 +168,14 @@ def _deliver_in_thread(claimed: Claimed) -> None:
 def warm() -> None:
     """Load what reading needs, so that the first ticket does not wait for it."""
     from triage.embedding import embed
-    from triage.engines import language, rules
+    from triage.engines import language, rules, tags
     from triage.learning.live import load_local
 
     try:
         embed("warm")
         language.detect("warm")
-        rules.load()
+        rules.load().measured()
+        tags.load()
         load_local()
         calls.warm()
     except Exception:

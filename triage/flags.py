@@ -38,14 +38,19 @@ def flags(text: str, known: Iterable[str] = (), own: Iterable[str] = ()) -> tupl
     """The flags of `text`, in its order, none within another.
 
     `known` are the texts whose addresses and amounts are no news, `own` those of the desk, whose promises hold too.
+    Both are read only as far as something of `text` is still news, `own` first.
     """
-    given = {_key(text, span) for text in map(visible, (*known, *own)) for _, span in _named(text)}
-    given |= {_key(text, span) for text in map(visible, own) for _, span in _promised(text)}
-    found = [(span, kind) for kind, span in (*_named(text), *_promised(text)) if _key(text, span) not in given]
+    found = [(span, kind, _key(text, span)) for kind, span in (*_named(text), *_promised(text))]
+    news = {key for _, _, key in found}
+    for given, finders in ((own, (_named, _promised)), (known, (_named,))):
+        for words in map(visible, given) if news else ():
+            news.difference_update(_key(words, span) for finder in finders for _, span in finder(words))
+            if not news:
+                break
     kept: list[Flag] = []
     reached = 0
-    for (start, end), kind in sorted(found, key=lambda one: (one[0][0], -one[0][1])):
-        if start >= reached and len(kept) < MOST:
+    for (start, end), kind, key in sorted(found, key=lambda one: (one[0][0], -one[0][1])):
+        if key in news and start >= reached and len(kept) < MOST:
             kept.append(Flag(kind, text[start:end], start))
             reached = end
     return tuple(kept)
@@ -53,6 +58,8 @@ def flags(text: str, known: Iterable[str] = (), own: Iterable[str] = ()) -> tupl
 
 _fillers = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _selectors = ((0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
+_unseen = re.compile(f"[{''.join(_fillers)}{''.join(f'{chr(first)}-{chr(last)}' for first, last in _selectors)}]")
+_lines = {ord("\n"): None, ord("\t"): None}
 
 
 def visible(text: str) -> str:
@@ -60,7 +67,7 @@ def visible(text: str) -> str:
 
     The joiners stay within Arabic and Indic words, which are misspelt without them.
     """
-    if text.isascii() and text.isprintable():
+    if text.translate(_lines).isprintable() and not _unseen.search(text):
         return text
     return "".join(
         character for place, character in enumerate(text) if character in "\n\t" or _is_seen(text, place, character)

@@ -115,10 +115,14 @@ class Rules:
 
     def precision(self, name: str, strength: int) -> float:
         """How often a match of this strength was right on the starter set."""
+        return self.measured().get((name, strength), _PRIOR)
+
+    def measured(self) -> Mapping[tuple[str, int], float]:
+        """The precision by field and strength, measured when it is first asked for, which takes a moment."""
         if self._precision is None:
             self._precision = {}  # what is asked for while it is measured
             self._precision = _measure(self, starter.rows())
-        return self._precision.get((name, strength), _PRIOR)
+        return self._precision
 
     def _default_team(self, category: FieldReading, taxonomy: Taxonomy) -> FieldReading | None:
         for label in taxonomy.categories:
