@@ -42,8 +42,11 @@ class Estimate:
 
     @property
     def words(self) -> str:
-        cost = "unknown: this model has no price" if self.cost is None else f"${self.cost:.4f}"
-        return f"Cost about {cost}, time about {_spelled(self.seconds)} ({self.basis})."
+        if self.cost == 0:
+            cost = "No cost"
+        else:
+            cost = "Cost unknown, as this model has no price" if self.cost is None else f"Cost about ${self.cost:.4f}"
+        return f"{cost}, time about {_spelled(self.seconds)} ({self.basis})."
 
 
 def estimate(tickets: QuerySet[Ticket], reader: Reader, *, drafts: bool = True, batch: bool = False) -> Estimate:

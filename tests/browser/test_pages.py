@@ -14,7 +14,7 @@ from tests.running import RunningDesk
 pytestmark = pytest.mark.browser
 PHONE = {"width": 390, "height": 844}
 INSIDE = ("/", "/tickets/", "/tickets/?status=escalated", "/tickets/?q=nothing-has-this-word", "/tickets/{number}/",
-          "/calls/", "/summary/", "/welcome/", "/tickets/999999/")  # fmt: skip
+          "/calls/", "/summary/", "/welcome/", "/replays/", "/replays/new/", "/tickets/999999/")  # fmt: skip
 OUTSIDE = ("/sign-in/", "/support/", "/support/t/forged/")
 
 
@@ -78,3 +78,15 @@ def test_the_theme_can_be_switched_and_stays(visit: Visit) -> None:
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert dark != light
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "system", "dark"), [("", "dark", True), ("light", "dark", False), ("dark", "light", True)]
+)
+def test_the_page_of_the_api_follows_the_desks_theme(visit: Visit, chosen: str, system: str, dark: bool) -> None:
+    page = visit("/support/", color_scheme=system, signed_in=False)
+    page.evaluate("theme => theme && localStorage.setItem('theme', theme)", chosen)
+    page.goto("/api/v1/docs")
+    expect(page.get_by_text("Create a ticket")).to_be_visible()
+    colour = page.evaluate("getComputedStyle(document.documentElement).backgroundColor.match(/\\d+/g).slice(0, 3)")
+    assert (sum(map(int, colour)) < 300 and page.locator("html.dark-mode").count() == 1) is dark

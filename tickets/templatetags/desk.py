@@ -84,7 +84,9 @@ def sla(ticket: Ticket) -> Clock | None:
         by = "a moment" if span == "now" else span
         return Clock("late", "now" if span == "now" else f"-{span}", f"First answer overdue by {by}")
     state = "soon" if left < (due - ticket.created_at) / 4 else "running"
-    return Clock(state, short(left) if left.total_seconds() >= 60 else "<1m", f"First answer due in {short(left)}")
+    if left.total_seconds() < 60:
+        return Clock(state, "<1m", "First answer due in less than a minute")
+    return Clock(state, short(left), f"First answer due in {short(left)}")
 
 
 @register.filter
