@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Mapping
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -58,17 +59,18 @@ def take_back_expired() -> int:
     return len(lost)
 
 
-async def work(claimed: Claimed, executor: Executor | None = None) -> None:
-    """Do one claimed row. Whatever goes wrong is kept with it; no ticket is touched."""
+async def work(claimed: Claimed, executor: Executor | None = None, gate: asyncio.Semaphore | None = None) -> None:
+    """Do one claimed row, prepared behind `gate`. Whatever goes wrong is kept with it; no ticket is touched."""
     try:
-        loaded = await sync_to_async(_load)(claimed)
-        if loaded is None:
-            return
-        row, inquiry = loaded
-        began = time.monotonic()
-        loop = asyncio.get_running_loop()
-        vector = await loop.run_in_executor(executor, lambda: embed(clean(inquiry.text)))
-        context = await sync_to_async(gather)(inquiry, vector, ticket=row.ticket)
+        async with gate or nullcontext():
+            loaded = await sync_to_async(_load)(claimed)
+            if loaded is None:
+                return
+            row, inquiry = loaded
+            began = time.monotonic()
+            loop = asyncio.get_running_loop()
+            vector = await loop.run_in_executor(executor, lambda: embed(clean(inquiry.text)))
+            context = await sync_to_async(gather)(inquiry, vector, ticket=row.ticket)
         if row.replay.kind == Replay.Kind.STORE:
             question = await question_for(inquiry, context)
             await sync_to_async(_ask)(claimed, question)

@@ -84,9 +84,9 @@ def sla(ticket: Ticket) -> Clock | None:
         by = "a moment" if span == "now" else span
         return Clock("late", "now" if span == "now" else f"-{span}", f"First answer overdue by {by}")
     state = "soon" if left < (due - ticket.created_at) / 4 else "running"
-    if left.total_seconds() < 60:
-        return Clock(state, "<1m", "First answer due in less than a minute")
-    return Clock(state, short(left), f"First answer due in {short(left)}")
+    soon = left.total_seconds() < 60
+    words = f"First answer due in {'less than a minute' if soon else short(left)}"
+    return Clock(state, "<1m" if soon else short(left), words)
 
 
 @register.filter

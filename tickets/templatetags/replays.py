@@ -16,7 +16,7 @@ UNKNOWN = "\N{EN DASH}"
 @register.filter
 def share(value: Share) -> str:
     """Whole per cent, a dash where there is nothing to divide by."""
-    return UNKNOWN if value.value is None else f"{value.value:.0%}"
+    return UNKNOWN if value.value is None else f"{value.value * 100:.0f} %"
 
 
 @register.filter

@@ -172,7 +172,7 @@ def test_the_estimate_is_by_prices_until_enough_was_measured(reviewed: Ticket, s
 
 def test_without_a_price_the_estimate_says_so(reviewed: Ticket, server: FakeBatchesAPI) -> None:
     Price.objects.all().delete()
-    assert "unknown: this model has no price" in run(dry_run=True, sample=0)
+    assert "Cost unknown, as this model has no price" in run(dry_run=True, sample=0)
 
 
 def test_a_batch_is_estimated_at_half(reviewed: Ticket, server: FakeBatchesAPI) -> None:

@@ -171,10 +171,10 @@ def test_it_shows_agreement_accuracy_and_bands_by_field(
     compared(reviewed, made, **decided, live_band="suggest", other_band="apply")
     compared(make_ticket(title="Second"), made, other="bug", agrees=True, live_band="apply", other_band="apply")
     shown = " ".join(desk.get(made.get_absolute_url()).content.decode().split())
-    assert "50%" in shown, "agreement"
+    assert "50 %" in shown, "agreement"
     assert "0 in force, 1 other" in shown
     assert "21 to 100 %" in shown, "one of one, with its interval"
-    assert shown.count("100%") >= 2, "right by the other; applied by the other"
+    assert shown.count("100 %") >= 2, "right by the other; applied by the other"
 
 
 def test_what_differs_is_listed_with_links_and_can_be_narrowed_to_a_field(

@@ -307,9 +307,13 @@ def test_the_pieces_leave_the_editor_alone_unless_asked(desk: Client, reviewed: 
     assert 'id="reply-text"' in desk.get(f"{address}?editor=1", headers=HTMX).content.decode()
 
 
-def test_the_clock_of_the_first_answer_is_shown(desk: Client, reviewed: Ticket) -> None:
-    Ticket.objects.filter(pk=reviewed.pk).update(due_at=timezone.now() - timedelta(hours=2))
-    assert "First answer overdue by 2h" in desk.get(reviewed.get_absolute_url()).content.decode()
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(-7_200, "overdue by 2h"), (30, "due in less than a minute"), (7_260, "due in 2h")],
+)
+def test_the_clock_of_the_first_answer_is_shown(desk: Client, reviewed: Ticket, seconds: int, words: str) -> None:
+    Ticket.objects.filter(pk=reviewed.pk).update(due_at=timezone.now() + timedelta(seconds=seconds))
+    assert f"First answer {words}" in desk.get(reviewed.get_absolute_url()).content.decode()
 
 
 def test_the_history_names_who_changed_what_and_by_which_request(desk: Client, reviewed: Ticket) -> None:
