@@ -170,8 +170,7 @@ def _novelty(train: Sequence[Text], test: Sequence[Text]) -> list[Row]:
     known = [_example(row) for row in _first(train, 20) if row.label not in strange]
     fitted = fit(known, ["label"])
     (head,), held_out = fitted.weights.heads, fitted.held_out["label"]
-    right = (held_out.probabilities.argmax(axis=1) == held_out.truth).astype(float)
-    least = threshold(held_out.probabilities.max(axis=1), right, 0.95) or 1.0
+    least = threshold(held_out.confidence, held_out.correct, 0.95) or 1.0
     applied: dict[tuple[bool, bool], list[bool]] = defaultdict(list)
     for row in test[::2]:
         asked = _example(row)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from triage.pipeline.types import Vector
 
 AUDIT_SHARE = 0.02  # as the desk has it unless told otherwise
+UNDECIDED = 1_000  # as many as the desk looks at
 BUDGET = 360.0  # seconds of fits; what has been read by then is what is reported
 BLOCK = 1_000
 
@@ -33,6 +35,7 @@ class Desk:
 
     taxonomy: Taxonomy
     decided: list[Example] = field(default_factory=list)
+    undecided: deque[Example] = field(default_factory=lambda: deque(maxlen=UNDECIDED))
     outcomes: list[tuple[bool, bool]] = field(default_factory=list)
     engine: LocalEngine | None = None
     fitted_on: int = 0
@@ -51,6 +54,8 @@ class Desk:
             labels = {"category": text.label}
             self.decided.append(Example(text.text, vector, labels, decided=True, inner=inner(text.text)))
             self._fit_if_due()
+        else:
+            self.undecided.append(Example(text.text, vector, {}, inner=inner(text.text)))
 
     def _read(self, text: Text, vector: Vector) -> tuple[bool, bool]:
         if self.engine is None:
@@ -69,7 +74,7 @@ class Desk:
             return
         began = time.perf_counter()
         self.fitted_on, self.fits = len(self.decided), self.fits + 1
-        self.engine = LocalEngine(fit(self.decided, ["category"]).weights, str(self.fits))
+        self.engine = LocalEngine(fit(self.decided, ["category"], undecided=self.undecided).weights, str(self.fits))
         self.seconds += time.perf_counter() - began
 
 

@@ -129,7 +129,7 @@ def carry_out(claimed: Claimed) -> FitRun:
 def _fit() -> tuple[Artifact, gate.Comparison, datetime]:
     """Fit, and measure against what is in force."""
     decided = decisions()
-    payload, metrics = fit_payload(decided.fitting, precision=settings.APPLY_PRECISION)
+    payload, metrics = fit_payload(decided.fitting, decided.undecided, precision=settings.APPLY_PRECISION)
     metrics["held_out_texts"] = len(decided.unseen)
     artifact = keep(payload, metrics)
     comparison = gate.compare(

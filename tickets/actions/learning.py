@@ -15,6 +15,8 @@ from triage.embedding import TURN, embed
 from triage.learning import fit
 from triage.learning.gate import AT_MOST, Unseen, is_held_out
 
+UNDECIDED = 1_000  # tickets; enough to tell how often which confidence comes in
+
 
 def remember(ticket: Ticket) -> Example | None:
     """Make the ticket an example of what people decided about it, at once. Without a person's label it is none."""
@@ -25,10 +27,7 @@ def remember(ticket: Ticket) -> Example | None:
     }
     if not labels:
         return None
-    texts = ticket.messages.filter(kind=Message.Kind.INBOUND).values_list("text", flat=True)
-    # Parted as a reading parts them, so that a fit learns from what readings see.
-    text = f"\n{TURN}\n".join([ticket.subject, *texts])
-    known = {"text": text, "labels": labels, "embedding": ticket.embedding}
+    known = {"text": _text(ticket), "labels": labels, "embedding": ticket.embedding}
     # What a fit may have seen already is never held out afterwards.
     fresh = {**known, "held_out": is_held_out(ticket.number)}
     example, _ = Example.objects.update_or_create(ticket=ticket, defaults=known, create_defaults=fresh)
@@ -37,10 +36,14 @@ def remember(ticket: Ticket) -> Example | None:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """What people decided here: to fit on, and, apart, to measure by. `read_at` is when it was looked up."""
+    """What people decided here: to fit on, and, apart, to measure by. `read_at` is when it was looked up.
+
+    `undecided`: the newest tickets that nobody decided anything about, without labels.
+    """
 
     fitting: list[fit.Example]
     unseen: list[Unseen]
+    undecided: list[fit.Example]
     read_at: datetime
 
 
@@ -60,7 +63,19 @@ def decisions() -> Decisions:
         for row in rows.filter(held_out=True).order_by("-updated_at")[:AT_MOST]
         if (usable := usable_labels(row.labels, labels))
     ]
-    return Decisions(fitting, unseen, now)
+    return Decisions(fitting, unseen, _undecided(), now)
+
+
+def _undecided() -> list[fit.Example]:
+    tickets = Ticket.objects.filter(example=None, embedding__isnull=False).select_related("source").defer("raw")
+    newest = tickets.prefetch_related("messages").order_by("-number")[:UNDECIDED]
+    return [fit.Example(_text(ticket), _vector(ticket), {}, source=ticket.source.name) for ticket in newest]
+
+
+def _text(ticket: Ticket) -> str:
+    """What the customer wrote, parted as a reading parts it, so that a fit learns from what readings see."""
+    texts = [message.text for message in ticket.messages.all() if message.kind == Message.Kind.INBOUND]
+    return f"\n{TURN}\n".join([ticket.subject, *texts])
 
 
 def _accepted() -> dict[int, frozenset[str]]:
@@ -72,8 +87,8 @@ def _accepted() -> dict[int, frozenset[str]]:
     return {number: frozenset(name for name, only in names.items() if only) for number, names in found.items()}
 
 
-def _vector(row: Example) -> Any:
+def _vector(row: Example | Ticket) -> Any:
     import numpy as np
 
-    vector = embed(row.text) if row.embedding is None else row.embedding
+    vector = embed(_text(row) if isinstance(row, Ticket) else row.text) if row.embedding is None else row.embedding
     return np.asarray(vector.to_list() if hasattr(vector, "to_list") else vector, dtype=np.float32)

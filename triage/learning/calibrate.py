@@ -101,24 +101,89 @@ def upper_bound(right: int, seen: int) -> float:
     return 1.0 - lower_bound(seen - right, seen)
 
 
-def threshold(confidence: Floats, correct: Floats, precision: float) -> float | None:
+def threshold(confidence: Floats, correct: Floats, precision: float, undecided: Floats | None = None) -> float | None:
     """The lowest confidence from which on the precision's lower bound held; None when it never did.
 
     Confidence and correctness must be out-of-fold. The bound, not the point estimate: that one missed its promise by
     3 to 5 points with 300 texts.
+
+    People decide what the engine is unsure of, so that decided texts alone are harder than the tickets that come in.
+    `undecided` are its confidences in texts that nobody decided: with them the promise is made for all tickets.
     """
     import numpy as np
 
     if len(confidence) < MIN_FOR_THRESHOLD:
         return None
     order = np.argsort(-confidence, kind="stable")
-    right = np.cumsum(correct[order])
-    chosen: float | None = None
-    for rank in range(MIN_FOR_THRESHOLD, len(order) + 1):
-        last = float(confidence[order[rank - 1]])
-        # Texts of one confidence stand or fall together.
-        if rank < len(order) and float(confidence[order[rank]]) == last:
-            continue
-        if lower_bound(int(right[rank - 1]), rank) >= precision:
-            chosen = last
-    return chosen
+    confidence, correct = confidence[order], correct[order]
+    # Texts of one confidence stand or fall together.
+    ranks = np.append(np.flatnonzero(np.diff(confidence)), len(confidence) - 1) + 1
+    ranks = ranks[ranks >= MIN_FOR_THRESHOLD]
+    right = np.cumsum(correct)
+    held = [rank for rank in ranks if lower_bound(int(right[rank - 1]), int(rank)) >= precision]
+    if undecided is not None and len(undecided):
+        held.extend(ranks[_holds_for_all(confidence, correct, np.sort(undecided)[::-1], precision)[ranks - 1]])
+    return float(confidence[max(held) - 1]) if held else None
+
+
+def _holds_for_all(confidence: Floats, correct: Floats, undecided: Floats, precision: float) -> NDArray[np.bool_]:
+    """By rank of the decided texts: whether all texts as sure as this one, decided or not, are right often enough.
+
+    Twice over: by the lower bound of what the confidence was worth, a line through its log-odds, and by the decided
+    texts counted as often as texts of their confidence come in. Both confidences fall.
+    """
+    import numpy as np
+
+    every = np.concatenate([confidence, undecided])
+    every = every[np.argsort(-every, kind="stable")]
+    # As many of all texts are at least as sure as the decided one of this rank.
+    reach = np.searchsorted(-every, -confidence, side="right")
+    odds = _with_constant(every)
+    weights, covariance = _line(_with_constant(confidence), correct)
+    worth = 1 / (1 + np.exp(-odds @ weights))
+    counts = np.arange(1, len(every) + 1)
+    slopes = np.cumsum((worth * (1 - worth))[:, None] * odds, axis=0) / counts[:, None]
+    error = np.sqrt(np.einsum("ni,ij,nj->n", slopes, covariance, slopes))
+    bound = (np.cumsum(worth) / counts - _CONFIDENCE_Z * error)[reach - 1]
+    stands_for = _stands_for(confidence, undecided)
+    counted = np.cumsum(stands_for * correct) / np.cumsum(stands_for)
+    holds: NDArray[np.bool_] = (bound >= precision) & (counted >= precision)
+    return holds
+
+
+def _with_constant(confidence: Floats) -> Floats:
+    import numpy as np
+
+    clipped = np.clip(confidence, 1e-4, 1 - 1e-4)
+    return np.column_stack([np.ones(len(clipped)), np.log(clipped / (1 - clipped))])
+
+
+def _line(odds: Floats, correct: Floats) -> tuple[Floats, Floats]:
+    """Constant and slope of the logistic regression of being right on log-odds, and their covariance.
+
+    Before anything is seen a confidence is worth what it says, give or take one in the constant and half in the slope.
+    """
+    import numpy as np
+
+    believed, stiffness = np.array([0.0, 1.0]), np.diag([1.0, 4.0])
+    weights = believed.copy()
+    for _ in range(25):
+        worth = 1 / (1 + np.exp(-odds @ weights))
+        curvature = (odds * (worth * (1 - worth))[:, None]).T @ odds + stiffness
+        step = np.linalg.solve(curvature, odds.T @ (correct - worth) - stiffness @ (weights - believed))
+        weights = weights + step
+        if np.abs(step).max() < 1e-8:
+            break
+    return weights, np.linalg.inv(curvature)
+
+
+def _stands_for(confidence: Floats, undecided: Floats) -> Floats:
+    """How many texts each decided one stands for: by groups of like confidence, 25 decided ones at least in each."""
+    import numpy as np
+
+    groups = max(1, min(20, len(confidence) // 25))
+    edges = -np.sort(-confidence)[np.linspace(0, len(confidence), groups, endpoint=False).astype(int)][1:]
+    ours, theirs = (np.searchsorted(-edges, -one, side="left") for one in (confidence, undecided))
+    decided, others = (np.bincount(one, minlength=groups) for one in (ours, theirs))
+    counted: Floats = (1 + others / np.maximum(decided, 1))[ours]
+    return counted

@@ -171,9 +171,8 @@ def _report(
 
     correct = np.array([guess == row.label for guess, row in zip(predicted, test, strict=True)], dtype=np.float64)
     held_out = fitted.held_out[LABEL]
-    known = held_out.probabilities.max(axis=1)
-    right = (held_out.probabilities.argmax(axis=1) == held_out.truth).astype(np.float64)
-    applied = [_applied(threshold(known, right, precision), confidence, correct) for precision in PRECISIONS]
+    least = [threshold(held_out.confidence, held_out.correct, precision) for precision in PRECISIONS]
+    applied = [_applied(from_, confidence, correct) for from_ in least]
     return Report(
         accuracy=float(correct.mean()),
         macro_f1=macro_f1([row.label for row in test], predicted),

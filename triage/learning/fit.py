@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from triage.embedding import DIMENSIONS, clean, inner_all
@@ -91,6 +91,18 @@ class OutOfFold:
     probabilities: Matrix
     calibration: Calibration
 
+    @property
+    def confidence(self) -> Matrix:
+        """The probability of the likeliest class, by text."""
+        confidence: Matrix = self.probabilities.max(axis=1)
+        return confidence
+
+    @property
+    def correct(self) -> Matrix:
+        """1 where that class is the true one, else 0."""
+        correct: Matrix = (self.probabilities.argmax(axis=1) == self.truth).astype(float)
+        return correct
+
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
@@ -100,8 +112,18 @@ class Fitted:
     held_out: Mapping[str, OutOfFold]
 
 
-def fit(examples: Sequence[Example], fields: Sequence[str], names: Sequence[Example] = ()) -> Fitted:
+def fit(
+    examples: Sequence[Example],
+    fields: Sequence[str],
+    names: Sequence[Example] = (),
+    *,
+    undecided: Sequence[Example] = (),
+    precision: float = APPLY_PRECISION,
+) -> Fitted:
     """Fit every field that at least two values are known of. Raises ValueError when there is none.
+
+    What is applied is to be right in `precision` of all cases (0 to 1). `undecided` are texts that came in of late and
+    that nobody decided: how sure the fit is of them tells what its confidence is worth beyond the decided ones.
 
     `names` are the values' own names as texts. They are learned from like any example, which helps most where a value
     has few, but nothing is measured on them and no word feature comes from them.
@@ -110,7 +132,9 @@ def fit(examples: Sequence[Example], fields: Sequence[str], names: Sequence[Exam
 
     # The matrices are small: threads that share two cores with the worker make each fit thirty times slower.
     with threadpool_limits(1):
-        return _fit(examples, fields, names)
+        fitted = _fit(examples, fields, names)
+        fitted.weights.heads = _with_thresholds(fitted, examples, undecided, precision)
+        return fitted
 
 
 def _fit(examples: Sequence[Example], fields: Sequence[str], names: Sequence[Example]) -> Fitted:
@@ -184,28 +208,57 @@ def _fit_field(name: str, examples: Sequence[Example], names: Sequence[Example],
     for space in chosen:
         coefficients, bias = _logistic(space.rows[everything], answers, len(values), space.penalty)
         parts.extend((space.full(coefficients), bias))
-    head = _head(name, values, held_out, [examples[row].decided for row in rows])
+    head = _head(name, values, held_out, decided=sum(examples[row].decided for row in rows))
     return _Field(head, held_out, tuple(parts))
 
 
-def _head(name: str, values: list[FieldValue], held_out: OutOfFold, decided: Sequence[bool]) -> Head:
-    import numpy as np
-
-    confidence = held_out.probabilities.max(axis=1)
-    correct = (held_out.probabilities.argmax(axis=1) == held_out.truth).astype(np.float64)
-    ours = np.array(decided, dtype=bool)
+def _head(name: str, values: list[FieldValue], held_out: OutOfFold, *, decided: int) -> Head:
     return Head(
         name=name,
         values=tuple(values),
         mix=held_out.calibration.mix,
         temperature=held_out.calibration.temperature,
-        # Only decisions made at this desk can show what may be applied at it.
-        apply_from=threshold(confidence[ours], correct[ours], APPLY_PRECISION),
+        apply_from=None,
         texts=len(held_out.truth),
-        decided=int(ours.sum()),
-        accuracy=float(correct.mean()),
-        calibration_error=calibration_error(confidence, correct),
+        decided=decided,
+        accuracy=float(held_out.correct.mean()),
+        calibration_error=calibration_error(held_out.confidence, held_out.correct),
     )
+
+
+def _with_thresholds(
+    fitted: Fitted, examples: Sequence[Example], undecided: Sequence[Example], precision: float
+) -> tuple[Head, ...]:
+    """The heads with what each may apply. Only decisions made at this desk can show what may be applied at it."""
+    import numpy as np
+
+    names = {head.name for head in fitted.weights.heads}
+    partly = [one for one in examples if one.decided and not names <= one.labels.keys()]
+    sure = _confidences(fitted.weights, [*undecided, *partly[-len(undecided) :]]) if undecided else {}
+    heads = []
+    for head in fitted.weights.heads:
+        out = fitted.held_out[head.name]
+        ours = np.array([examples[row].decided for row in out.rows], dtype=bool)
+        found = threshold(out.confidence[ours], out.correct[ours], precision, sure.get(head.name))
+        heads.append(replace(head, apply_from=found))
+    return tuple(heads)
+
+
+def _confidences(weights: Weights, texts: Sequence[Example]) -> dict[str, Matrix]:
+    """By field, how sure the fit is of each text that has no label of that field."""
+    import numpy as np
+
+    sure: dict[str, list[float]] = {head.name: [] for head in weights.heads}
+    unknown = iter(inner_all([one.text for one in texts if one.inner is None]))
+    for one in texts:
+        inner = next(unknown) if one.inner is None else one.inner
+        by_embedding, by_words, _ = weights.scores(clean(one.text), one.vector, inner, signs(one.text, one.source))
+        start = 0
+        for head in weights.heads:
+            columns = slice(start, start := start + len(head.values))
+            if head.name not in one.labels:
+                sure[head.name].append(float(head.probabilities(by_embedding[columns], by_words[columns]).max()))
+    return {name: np.array(found) for name, found in sure.items()}
 
 
 def _out_of_fold(known: _Labelled, spaces: _Tries) -> tuple[OutOfFold, tuple[_Space, _Space]]:

@@ -5,31 +5,27 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from triage.embedding import embed_both
-from triage.engines.weights import Head
 from triage.learning import starter
-from triage.learning.calibrate import threshold
-from triage.learning.fit import APPLY_PRECISION, Example, Fitted, fit
+from triage.learning.fit import APPLY_PRECISION, Example, fit
 
 FIELDS = tuple(name for name in starter.LABELLED if name != "tags")
 
 
-def fit_payload(decided: Sequence[Example] = (), *, precision: float = APPLY_PRECISION) -> tuple[bytes, dict[str, Any]]:
+def fit_payload(
+    decided: Sequence[Example] = (), undecided: Sequence[Example] = (), *, precision: float = APPLY_PRECISION
+) -> tuple[bytes, dict[str, Any]]:
     """Fit from the starter set and what people decided: the bytes to keep, and what the fit measured.
 
-    What is applied is to be right in `precision` of all cases (0 to 1).
+    What is applied is to be right in `precision` of all cases (0 to 1), of those like the `undecided` texts, too.
     """
     began = time.perf_counter()
     known = starter_examples()
     examples = [*known, *decided]
-    fitted = fit(examples, FIELDS)
-    weights = fitted.weights
-    if precision != APPLY_PRECISION:
-        weights.heads = tuple(_promising(head, fitted, examples, precision) for head in weights.heads)
+    weights = fit(examples, FIELDS, undecided=undecided, precision=precision).weights
     weights.reference = _stacked(known)
     weights.about = {"starter": starter_hash(), "starter_texts": len(known), "decided_texts": len(decided)}
     metrics = {
@@ -71,16 +67,6 @@ def starter_hash() -> str:
 def starter_fit() -> tuple[bytes, dict[str, Any]]:
     """The fit of the starter set alone, made once a process."""
     return fit_payload()
-
-
-def _promising(head: Head, fitted: Fitted, examples: Sequence[Example], precision: float) -> Head:
-    """The head with the threshold of another precision, by the same decisions."""
-    import numpy as np
-
-    out = fitted.held_out[head.name]
-    ours = np.array([examples[row].decided for row in out.rows], dtype=bool)
-    confidence, right = out.probabilities.max(axis=1), out.probabilities.argmax(axis=1) == out.truth
-    return replace(head, apply_from=threshold(confidence[ours], right[ours].astype(np.float64), precision))
 
 
 def _stacked(examples: Sequence[Example]) -> Any:

@@ -32,7 +32,7 @@ def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fits in no time: the starter set's weights under as many names as there are decided texts."""
 
-    def fitted(decided: list[object], *, precision: float) -> tuple[bytes, dict[str, object]]:
+    def fitted(decided: list[object], undecided: list[object], *, precision: float) -> tuple[bytes, dict[str, object]]:
         weights = from_bytes(starter_fit()[0])
         weights.about = {**(weights.about or {}), "decided_texts": len(decided)}
         return weights.to_bytes(), {**starter_fit()[1], "decided_texts": len(decided)}

@@ -167,3 +167,18 @@ def test_a_ticket_resolved_without_a_reply_answers_nothing(reviewed: Ticket, age
     reviewed.save()
     change(ticket=reviewed, status=Status.RESOLVED, by=agent)
     assert read_again().answers == []
+
+
+def test_tickets_that_nobody_decided_tell_how_sure_a_fit_is_of_what_comes_in(
+    make_ticket: MakeTicket, reviewed: Ticket, agent: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    review.correct(ticket=reviewed, changes={"category": "bug"}, by=agent)
+    make_ticket()  # not read yet, so without a vector
+    read = [make_ticket(title=f"Export {number} fails") for number in range(3)]
+    Ticket.objects.filter(pk__in=[ticket.pk for ticket in read]).update(embedding=VECTOR)
+    monkeypatch.setattr("tickets.actions.learning.UNDECIDED", 2)
+    found = decisions().undecided
+    assert [example.text.splitlines()[0] for example in found] == ["Export 2 fails", "Export 1 fails"]
+    assert {len(example.labels) for example in found} == {0}
+    assert not found[0].decided and found[0].source == read[2].source.name
+    assert found[0].text == Inquiry("Export 2 fails", (Turn("customer", read[2].messages.get().text),)).text

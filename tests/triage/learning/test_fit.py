@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -77,6 +78,26 @@ def test_only_decisions_made_here_open_the_way_to_apply() -> None:
     assert invented.apply_from is None
     assert (invented.decided, decided.decided) == (0, 240)
     assert decided.apply_from is not None
+
+
+def test_the_threshold_is_sought_with_how_sure_the_fit_is_of_what_nobody_decided(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: dict[int, Any] = {}
+
+    def note(confidence: Any, correct: Any, precision: float, undecided: Any = None) -> float:
+        asked[len(confidence)] = undecided
+        return precision
+
+    monkeypatch.setattr("triage.learning.fit.threshold", note)
+    examples = _examples(decided=True)
+    examples[0] = replace(examples[0], labels={"other": "a"})
+    others = [Example(text, embed(text), {}) for text in ("paper jam", "refund the invoice")]
+    heads = fit(examples, ["kind"], undecided=others, precision=0.9).weights.heads
+    assert [head.apply_from for head in heads] == [0.9]
+    sure = asked[11]
+    assert len(sure) == 3, "the two, and the one that was decided in another field alone"
+    assert all(0.5 <= one <= 1 for one in sure)
 
 
 def test_the_same_examples_make_the_same_fit() -> None:

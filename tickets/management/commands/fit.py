@@ -28,7 +28,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, dry_run: bool, claimed: list[int] | None, **options: Any) -> None:
         if dry_run:
-            _, metrics = fit_payload(decisions().fitting, precision=settings.APPLY_PRECISION)
+            found = decisions()
+            _, metrics = fit_payload(found.fitting, found.undecided, precision=settings.APPLY_PRECISION)
             self._show(metrics)
             self.stdout.write(f"Fitted in {metrics['seconds']} s; nothing was changed.")
             return
