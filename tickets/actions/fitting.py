@@ -139,6 +139,7 @@ def _fit() -> tuple[Artifact, gate.Comparison, datetime]:
         known=[example.vector for example in (*starter_examples(), *decided.fitting)],
         taxonomy=taxonomy()[0],
         precision=settings.APPLY_PRECISION,
+        undecided=[gate.Unseen(one.text, one.vector, {}, one.source) for one in decided.undecided],
     )
     return artifact, comparison, decided.read_at
 

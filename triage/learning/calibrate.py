@@ -87,7 +87,7 @@ def calibration_error(confidence: Floats, correct: Floats, bins: int = 15) -> fl
     return float(sum(gaps) / len(confidence))
 
 
-def lower_bound(right: int, seen: int) -> float:
+def lower_bound(right: float, seen: float) -> float:
     """Wilson's lower bound of a share, one-sided 95 %: what it is at least, as far as `seen` texts can tell."""
     if not seen:
         return 0.0
@@ -96,7 +96,7 @@ def lower_bound(right: int, seen: int) -> float:
     return (share + z2 / (2 * seen) - margin) / (1 + z2 / seen)
 
 
-def upper_bound(right: int, seen: int) -> float:
+def upper_bound(right: float, seen: float) -> float:
     """Wilson's upper bound of a share, one-sided 95 %: what it is at most, as far as `seen` texts can tell."""
     return 1.0 - lower_bound(seen - right, seen)
 
@@ -120,7 +120,7 @@ def threshold(confidence: Floats, correct: Floats, precision: float, undecided: 
     ranks = np.append(np.flatnonzero(np.diff(confidence)), len(confidence) - 1) + 1
     ranks = ranks[ranks >= MIN_FOR_THRESHOLD]
     right = np.cumsum(correct)
-    held = [rank for rank in ranks if lower_bound(int(right[rank - 1]), int(rank)) >= precision]
+    held = [rank for rank in ranks if lower_bound(right[rank - 1], rank) >= precision]
     if undecided is not None and len(undecided):
         held.extend(ranks[_holds_for_all(confidence, correct, np.sort(undecided)[::-1], precision)[ranks - 1]])
     return float(confidence[max(held) - 1]) if held else None
@@ -145,8 +145,8 @@ def _holds_for_all(confidence: Floats, correct: Floats, undecided: Floats, preci
     slopes = np.cumsum((worth * (1 - worth))[:, None] * odds, axis=0) / counts[:, None]
     error = np.sqrt(np.einsum("ni,ij,nj->n", slopes, covariance, slopes))
     bound = (np.cumsum(worth) / counts - _CONFIDENCE_Z * error)[reach - 1]
-    stands_for = _stands_for(confidence, undecided)
-    counted = np.cumsum(stands_for * correct) / np.cumsum(stands_for)
+    weight = stands_for(confidence, undecided)
+    counted = np.cumsum(weight * correct) / np.cumsum(weight)
     holds: NDArray[np.bool_] = (bound >= precision) & (counted >= precision)
     return holds
 
@@ -177,7 +177,7 @@ def _line(odds: Floats, correct: Floats) -> tuple[Floats, Floats]:
     return weights, np.linalg.inv(curvature)
 
 
-def _stands_for(confidence: Floats, undecided: Floats) -> Floats:
+def stands_for(confidence: Floats, undecided: Floats) -> Floats:
     """How many texts each decided one stands for: by groups of like confidence, 25 decided ones at least in each."""
     import numpy as np
 

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from triage.embedding.clean import TURN
-from triage.learning.calibrate import calibration_error, upper_bound
+from triage.learning.calibrate import calibration_error, stands_for, upper_bound
 from triage.pipeline.types import Decided, FieldReading, FieldValue, Inquiry, LocalReader, Taxonomy, Turn
 
 if TYPE_CHECKING:
@@ -121,16 +121,25 @@ def compare(
     known: Sequence[Vector],
     taxonomy: Taxonomy,
     precision: float,
+    undecided: Sequence[Unseen] = (),
 ) -> Comparison:
-    """Read every text by both. `known` are vectors of decided texts, which tell what is not new to the desk."""
+    """Read every text by both. `known` are vectors of decided texts, which tell what is not new to the desk.
+
+    `undecided` came in as well, and nobody decided them: the candidate reads them, too, for what it applies is to be
+    right in `precision` of all tickets, and people decide the hard ones.
+    """
     engines = (candidate, live)
     read = [[_read(engine, one, near, taxonomy) for engine in engines] for one, near in _with_nearest(unseen, known)]
+    others = [_read(candidate, one, near, taxonomy) for one, near in _with_nearest(undecided, known)]
     names = dict.fromkeys(name for one in unseen for name in one.labels)
     by_field = {name: _outcomes(name, unseen, read) for name in names}
     enough = {name: outcomes for name, outcomes in by_field.items() if outcomes[0].shape[1] >= AT_LEAST}
     alpha = _ALPHA / max(1, len(enough))
     fields = {
-        name: replace(_compare_field(outcomes, alpha, precision), changed=_on_changed(name, unseen, outcomes[0]))
+        name: replace(
+            _compare_field(outcomes, alpha, precision, _sure(name, others)),
+            changed=_on_changed(name, unseen, outcomes[0]),
+        )
         for name, outcomes in enough.items()
     }
     verdict, reason = _verdict(fields, by_field, len(unseen))
@@ -185,7 +194,13 @@ def _outcomes(
     return found[0], found[1], found[2]
 
 
-def _compare_field(outcomes: tuple[Floats, ...], alpha: float, wished: float) -> FieldComparison:
+def _sure(name: str, read: Sequence[Mapping[Any, FieldReading]]) -> Floats:
+    import numpy as np
+
+    return np.array([one[name].confidence for one in read if name in one])
+
+
+def _compare_field(outcomes: tuple[Floats, ...], alpha: float, wished: float, others: Floats) -> FieldComparison:
     import numpy as np
 
     right, confidence, applied = outcomes
@@ -203,7 +218,9 @@ def _compare_field(outcomes: tuple[Floats, ...], alpha: float, wished: float) ->
     kept = live.precision is not None and live.precision >= wished
     if kept and np.quantile(coverage, 1 - alpha) < -COVERAGE_TOLERANCE:
         faults.append(f"applies {candidate.applied:.1%} against {live.applied:.1%}")
-    if _breaks_promise(right[0], applied[0], wished) and (candidate.precision or 0) < (live.precision or 1):
+    if _breaks_promise(right[0], applied[0], wished, stands_for(confidence[0], others)) and (
+        candidate.precision or 0
+    ) < (live.precision or 1):
         faults.append(f"{candidate.precision:.1%} of what it applies is right, and {wished:.0%} is wished")
     return FieldComparison(texts, candidate, live, candidate.accuracy - live.accuracy, at_most, tuple(faults))
 
@@ -234,7 +251,14 @@ def _differences(right: Floats, confidence: Floats, applied: Floats) -> tuple[fl
     return float(right[0].mean() - right[1].mean()), calibration, float(applied[0].mean() - applied[1].mean())
 
 
-def _breaks_promise(right: Floats, applied: Floats, wished: float) -> bool:
-    """Whether even the upper bound of the precision of what it applies lies under the wished one."""
-    chosen = applied > 0
-    return upper_bound(int(right[chosen].sum()), int(chosen.sum())) < wished
+def _breaks_promise(right: Floats, applied: Floats, wished: float, stands_for: Floats) -> bool:
+    """Whether even the upper bound of the precision of what it applies lies under the wished one.
+
+    `stands_for`: for how many tickets each text stands.
+    """
+    weight = stands_for[applied > 0]
+    if not len(weight):
+        return False
+    worth = weight.sum() ** 2 / (weight**2).sum()  # as many texts of one weight would tell as much (Kish)
+    share = (weight * right[applied > 0]).sum() / weight.sum()
+    return upper_bound(share * worth, worth) < wished
