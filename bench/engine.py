@@ -162,7 +162,6 @@ def _banking(data: Path | None) -> list[Row]:
 
 def _novelty(train: Sequence[Text], test: Sequence[Text]) -> list[Row]:
     """Ten classes that the fit never met: what it would apply of them at the 95 % threshold, 20 texts a known class."""
-    from triage.engines.local import dampened, familiarity
     from triage.learning.calibrate import threshold
     from triage.learning.fit import fit
 
@@ -175,9 +174,9 @@ def _novelty(train: Sequence[Text], test: Sequence[Text]) -> list[Row]:
     for row in test[::2]:
         asked = _example(row)
         sure = _sureness(fitted.weights, asked)
-        near = familiarity(fitted.weights.novelty, max(float(asked.vector @ one.vector) for one in known))
+        near = fitted.weights.novelty.familiarity(max(float(asked.vector @ one.vector) for one in known))
         applied[row.label in strange, False].append(sure >= least)
-        applied[row.label in strange, True].append(dampened(sure, near, len(head.values)) >= least)
+        applied[row.label in strange, True].append(head.confidence(sure, near) >= least)
     share = {which: statistics.mean(found) for which, found in applied.items()}
     return [
         Row("Banking77, ten classes it never met, applied without the novelty signal", share[True, False], "", ""),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,7 +11,7 @@ from triage.embedding import clean, inner
 from triage.engines import tags
 from triage.engines.signs import signs
 from triage.engines.tags import Likely
-from triage.engines.weights import Head, Novelty, Weights
+from triage.engines.weights import Head, Weights
 from triage.learning import starter
 from triage.pipeline.types import Decided, FieldName, FieldReading, FieldValue, Inquiry, Taxonomy
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 NEIGHBOURS = 8
-# No figure out of some hundred texts can claim more.
-CERTAIN = 0.99
 # Below this likeness a neighbour is no argument.
 AKIN = 0.45
 
@@ -44,11 +42,12 @@ class LocalEngine:
         self._weights = weights
         self._version = version
         self._rows = starter.rows() if weights.reference is not None else ()
-        self._columns: dict[str, slice] = {}
+        self._columns: list[slice] = []
         start = 0
         for head in weights.heads:
-            self._columns[head.name] = slice(start, start + len(head.values))
+            self._columns.append(slice(start, start + len(head.values)))
             start += len(head.values)
+        self._allowed_by: tuple[Taxonomy, Sequence[NDArray[np.bool_] | None]] | None = None
 
     @property
     def version(self) -> str:
@@ -71,26 +70,28 @@ class LocalEngine:
             text, vector, inner(inquiry.text), signs(inquiry.text, inquiry.source)
         )
         neighbours = self._neighbours(vector, examples)
-        familiar = familiarity(self._weights.novelty, neighbours[0].likeness if neighbours else 1.0)
+        familiar = self._weights.novelty.familiarity(neighbours[0].likeness if neighbours else 1.0)
+        chosen, probability = [], []
+        for place, (columns, allowed) in enumerate(zip(self._columns, self._allowed(taxonomy), strict=True)):
+            if allowed is None or allowed.any():
+                found = self.heads[place].probabilities(by_embedding[columns], by_words[columns], allowed)
+                chosen.append((place, int(found.argmax())))
+                probability.append(float(found.max()))
         readings: dict[FieldName, FieldReading] = {}
-        for head in self.heads:
-            name = cast(FieldName, head.name)
-            columns = self._columns[head.name]
-            allowed = _allowed(head, taxonomy)
-            if not any(allowed):
-                continue
-            probabilities = head.probabilities(by_embedding[columns], by_words[columns], allowed)
-            best = int(probabilities.argmax())
-            confidence = min(CERTAIN, dampened(float(probabilities[best]), familiar, len(head.values)))
-            reason = self._reason(head, best, features, neighbours, familiar)
+        for (place, best), words, likely in zip(
+            chosen, self._telling_words(chosen, features), probability, strict=True
+        ):
+            head = self.heads[place]
+            confidence = head.confidence(likely, familiar)
+            reason = _reason(head, best, words, neighbours, familiar)
             applies = head.apply_from is not None and confidence >= head.apply_from
-            readings[name] = FieldReading(
+            readings[cast(FieldName, head.name)] = FieldReading(
                 head.values[best], confidence, reason, "local", "apply" if applies else "suggest"
             )
-        likely = tag(text, neighbours, taxonomy)
-        confidence = likely.probability * familiar
+        tagged = tag(text, neighbours, taxonomy)
+        confidence = tagged.probability * familiar
         if confidence >= tags.LIKELY:  # what is like nothing known has no texts like it to lend a tag
-            readings["tags"] = FieldReading(likely.tags, confidence, "By its words and texts like it.", "local")
+            readings["tags"] = FieldReading(tagged.tags, confidence, "By its words and texts like it.", "local")
         return readings
 
     def _neighbours(self, vector: Vector, examples: Sequence[Decided]) -> list[Neighbour]:
@@ -104,38 +105,59 @@ class LocalEngine:
                 found.append(Neighbour(float(likeness[row]), known.labels, known.title))
         return sorted(found, key=lambda neighbour: -neighbour.likeness)[:NEIGHBOURS]
 
-    def _reason(self, head: Head, best: int, features: Any, neighbours: Sequence[Neighbour], familiar: float) -> str:
-        """The nearest invented example of this value, how many decided ones have it, the words that weighed most."""
-        value, name = head.values[best], cast(FieldName, head.name)
-        same = [one for one in neighbours if one.likeness >= AKIN and one.labels.get(name, _NOTHING) == value]
-        parts = []
-        titled = next((one for one in same if one.title), None)
-        if titled is not None:
-            parts.append(f"Like \u201c{titled.title}\u201d")
-        decided = sum(1 for one in same if not one.title)
-        if decided:
-            parts.append(f"{'like' if parts else 'Like'} {decided} decided {'ticket' if decided == 1 else 'tickets'}")
-        words = self._telling_words(head, best, features)
-        if words:
-            parts.append(f"{'words' if parts else 'Words'}: {', '.join(words)}")
-        if familiar < 0.5:
-            parts.append("little like anything known" if parts else "Little like anything known")
-        return "; ".join(parts) + "." if parts else "By the text as a whole."
+    def _allowed(self, taxonomy: Taxonomy) -> Sequence[NDArray[np.bool_] | None]:
+        """By head, which values may be given; None: all of them. The same taxonomy comes with many texts."""
+        if self._allowed_by is None or self._allowed_by[0] is not taxonomy:
+            self._allowed_by = (taxonomy, tuple(_allowed(head, taxonomy) for head in self.heads))
+        return self._allowed_by[1]
 
-    def _telling_words(self, head: Head, best: int, features: Any) -> list[str]:
+    def _telling_words(self, chosen: Sequence[tuple[int, int]], features: Any) -> list[list[str]]:
+        """The words that spoke most for each of these values, given as the place of its head, and its own there."""
+        import numpy as np
+
         indices, weights, coefficients = features
         vocabulary = self._weights.words.words
         own = int((indices < len(vocabulary)).sum())  # words come first
-        columns = coefficients[:own, self._columns[head.name]]
-        gain = weights[:own] * (columns[:, best] - columns.sum(axis=1) / len(head.values))
-        chosen: list[str] = []
-        for position in gain.argsort()[::-1]:
-            word = vocabulary[int(indices[position])]
-            if gain[position] <= 0 or len(chosen) == 3:
+        found = [vocabulary[index] for index in indices[:own].tolist()]
+        ours = coefficients[:own]
+        starts = np.array([columns.start for columns in self._columns])
+        usual = np.add.reduceat(ours, starts, axis=1) / np.diff(starts, append=ours.shape[1])
+        heads, best = np.array(chosen).reshape(-1, 2).T
+        gains = (ours[:, starts[heads] + best] - usual[:, heads]).T * weights[:own]
+        ranked = gains.argsort(axis=1)[:, ::-1].tolist()
+        return [
+            _most(found[place] for place in places if gain[place] > 0)
+            for places, gain in zip(ranked, gains.tolist(), strict=True)
+        ]
+
+
+def _most(words: Iterable[str]) -> list[str]:
+    """The first three that are no fillers and say nothing twice."""
+    chosen: list[str] = []
+    for word in words:
+        if word not in _FILLERS and not any(word in other.split() or other in word for other in chosen):
+            chosen.append(word)
+            if len(chosen) == 3:
                 break
-            if word not in _FILLERS and not any(word in other.split() or other in word for other in chosen):
-                chosen.append(word)
-        return chosen
+    return chosen
+
+
+def _reason(head: Head, best: int, words: Sequence[str], neighbours: Sequence[Neighbour], familiar: float) -> str:
+    """The nearest invented example of this value, how many decided ones have it, the words that weighed most."""
+    value, name = head.values[best], cast(FieldName, head.name)
+    same = [one for one in neighbours if one.likeness >= AKIN and one.labels.get(name, _NOTHING) == value]
+    parts = []
+    titled = next((one for one in same if one.title), None)
+    if titled is not None:
+        parts.append(f"Like \u201c{titled.title}\u201d")
+    decided = sum(1 for one in same if not one.title)
+    if decided:
+        parts.append(f"{'like' if parts else 'Like'} {decided} decided {'ticket' if decided == 1 else 'tickets'}")
+    if words:
+        parts.append(f"{'words' if parts else 'Words'}: {', '.join(words)}")
+    if familiar < 0.5:
+        parts.append("little like anything known" if parts else "Little like anything known")
+    return "; ".join(parts) + "." if parts else "By the text as a whole."
 
 
 def tag(text: str, neighbours: Sequence[Neighbour], taxonomy: Taxonomy | None = None) -> Likely:
@@ -150,15 +172,6 @@ def tag(text: str, neighbours: Sequence[Neighbour], taxonomy: Taxonomy | None = 
             weight[str(name)] += near
     shares = {name: share / total for name, share in weight.items()} if total else {}
     return tags.load().likely(text, shares, taxonomy)
-
-
-def familiarity(novelty: Novelty, nearest: float) -> float:
-    """1 for a text as near to a known one as texts that belong are, falling to 0 for one that is like nothing known."""
-    if nearest >= novelty.usual:
-        return 1.0
-    # Twice as far out as the strangest text of the training set, nothing is left.
-    floor = novelty.strange - (novelty.usual - novelty.strange)
-    return max(0.0, (nearest - floor) / max(novelty.usual - floor, 1e-6))
 
 
 _NOTHING = object()
@@ -202,14 +215,9 @@ _FILLERS = frozenset(
 )
 
 
-def _allowed(head: Head, taxonomy: Taxonomy) -> list[bool]:
+def _allowed(head: Head, taxonomy: Taxonomy) -> NDArray[np.bool_] | None:
+    import numpy as np
+
     known = taxonomy.values(cast(FieldName, head.name))
-    if known is None:
-        return [True] * len(head.values)
-    return [value is None or value in known for value in head.values]
-
-
-def dampened(confidence: float, familiar: float, values: int) -> float:
-    """Towards what a guess would be worth, as familiarity falls."""
-    guess = 1.0 / values
-    return guess + (confidence - guess) * familiar if confidence > guess else confidence
+    allowed = np.array([known is None or value is None or value in known for value in head.values])
+    return None if allowed.all() else allowed

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 FORMAT = 2
+# No figure out of some hundred texts can claim more.
+CERTAIN = 0.99
 
 
 class Unreadable(Exception):
@@ -43,7 +45,7 @@ class Head:
     accuracy: float
     calibration_error: float
 
-    def probabilities(self, by_embedding: Floats, by_words: Floats, allowed: Sequence[bool] | None = None) -> Floats:
+    def probabilities(self, by_embedding: Floats, by_words: Floats, allowed: NDArray[np.bool_] | None = None) -> Floats:
         """Calibrated probabilities of the values, from the raw scores of this head's columns.
 
         Values that are not allowed get none; at least one must be.
@@ -52,11 +54,17 @@ class Head:
 
         # What would make log-probabilities of either score is one number a text, and falls out of the last line.
         scaled = (self.mix * by_embedding + (1 - self.mix) * by_words) / self.temperature
-        if allowed is not None and not all(allowed):
-            scaled = np.where(np.array(allowed), scaled, -np.inf)
+        if allowed is not None:
+            scaled = np.where(allowed, scaled, -np.inf)
         spread = np.exp(scaled - scaled.max())
         probabilities: Floats = spread / spread.sum()
         return probabilities
+
+    def confidence(self, probability: float, familiar: float) -> float:
+        """Towards what a guess would be worth, as familiarity falls; never more than `CERTAIN`."""
+        guess = 1.0 / len(self.values)
+        dampened = guess + (probability - guess) * familiar if probability > guess else probability
+        return min(CERTAIN, dampened)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,14 @@ class Novelty:
 
     strange: float
     usual: float
+
+    def familiarity(self, nearest: float) -> float:
+        """1 for a text as near to a known one as texts that belong are, falling to 0 for one like nothing known."""
+        if nearest >= self.usual:
+            return 1.0
+        # Twice as far out as the strangest text of the training set, nothing is left.
+        floor = self.strange - (self.usual - self.strange)
+        return max(0.0, (nearest - floor) / max(self.usual - floor, 1e-6))
 
 
 @dataclass(slots=True)

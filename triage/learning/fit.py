@@ -8,14 +8,15 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from triage.embedding import DIMENSIONS, clean, inner_all
 from triage.engines.signs import signs
-from triage.engines.weights import Head, Novelty, Weights
+from triage.engines.weights import Head, Weights
 from triage.engines.words import MAX_FEATURES, Words, fit_words
-from triage.learning.calibrate import Calibration, calibrate, calibration_error, softmax, threshold
+from triage.learning.calibrate import Calibration, calibrate, calibration_error, softmax
+from triage.learning.thresholds import novelty_of, with_thresholds
 from triage.pipeline.types import FieldValue
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def fit(
     # The matrices are small: threads that share two cores with the worker make each fit thirty times slower.
     with threadpool_limits(1):
         fitted = _fit(examples, fields, names)
-        fitted.weights.heads = _with_thresholds(fitted, examples, undecided, precision)
+        fitted.weights.heads = with_thresholds(fitted, examples, undecided, precision=precision)
         return fitted
 
 
@@ -160,7 +161,7 @@ def _fit(examples: Sequence[Example], fields: Sequence[str], names: Sequence[Exa
         embedding_bias=stacked[1],
         letters=np.ascontiguousarray(stacked[2].T),
         letters_bias=stacked[3],
-        novelty=_novelty(examples),
+        novelty=novelty_of(examples),
     )
     return Fitted(weights, {one.head.name: one.held_out for one in fitted})
 
@@ -224,41 +225,6 @@ def _head(name: str, values: list[FieldValue], held_out: OutOfFold, *, decided: 
         accuracy=float(held_out.correct.mean()),
         calibration_error=calibration_error(held_out.confidence, held_out.correct),
     )
-
-
-def _with_thresholds(
-    fitted: Fitted, examples: Sequence[Example], undecided: Sequence[Example], precision: float
-) -> tuple[Head, ...]:
-    """The heads with what each may apply. Only decisions made at this desk can show what may be applied at it."""
-    import numpy as np
-
-    names = {head.name for head in fitted.weights.heads}
-    partly = [one for one in examples if one.decided and not names <= one.labels.keys()]
-    sure = _confidences(fitted.weights, [*undecided, *partly[-len(undecided) :]]) if undecided else {}
-    heads = []
-    for head in fitted.weights.heads:
-        out = fitted.held_out[head.name]
-        ours = np.array([examples[row].decided for row in out.rows], dtype=bool)
-        found = threshold(out.confidence[ours], out.correct[ours], precision, sure.get(head.name))
-        heads.append(replace(head, apply_from=found))
-    return tuple(heads)
-
-
-def _confidences(weights: Weights, texts: Sequence[Example]) -> dict[str, Matrix]:
-    """By field, how sure the fit is of each text that has no label of that field."""
-    import numpy as np
-
-    sure: dict[str, list[float]] = {head.name: [] for head in weights.heads}
-    unknown = iter(inner_all([one.text for one in texts if one.inner is None]))
-    for one in texts:
-        inner = next(unknown) if one.inner is None else one.inner
-        by_embedding, by_words, _ = weights.scores(clean(one.text), one.vector, inner, signs(one.text, one.source))
-        start = 0
-        for head in weights.heads:
-            columns = slice(start, start := start + len(head.values))
-            if head.name not in one.labels:
-                sure[head.name].append(float(head.probabilities(by_embedding[columns], by_words[columns]).max()))
-    return {name: np.array(found) for name, found in sure.items()}
 
 
 def _out_of_fold(known: _Labelled, spaces: _Tries) -> tuple[OutOfFold, tuple[_Space, _Space]]:
@@ -363,21 +329,6 @@ def _words_space(words: Words, examples: Sequence[Example]) -> _Space:
     roots = np.sqrt(lengths[kept])
     back = np.asarray((directions[:, kept] / roots).T @ matrix)
     return _Space(directions[:, kept] * roots, back, WORDS_C)
-
-
-def _novelty(examples: Sequence[Example]) -> Novelty:
-    """How near a text that belongs lies to its nearest neighbour: the 2nd and 20th percentile of those fitted on."""
-    import numpy as np
-
-    vectors = np.array([example.vector for example in examples], dtype=np.float32)
-    sample = np.random.default_rng(0).permutation(len(vectors))[:2_000]
-    nearest = []
-    for row in sample:
-        likeness = vectors @ vectors[row]
-        likeness[row] = -1.0
-        nearest.append(float(likeness.max()))
-    strange, usual = np.quantile(nearest, [0.02, 0.20])
-    return Novelty(strange=float(strange), usual=float(usual))
 
 
 def _distinct(values: Sequence[FieldValue]) -> list[FieldValue]:

@@ -5,7 +5,7 @@ import pytest
 
 from tests.triage.conftest import Write
 from triage.embedding import embed
-from triage.engines.local import LocalEngine, Neighbour, familiarity, tag
+from triage.engines.local import LocalEngine, Neighbour, tag
 from triage.engines.weights import Novelty, from_bytes, version_of
 from triage.learning import starter
 from triage.learning.calibrate import calibration_error
@@ -98,7 +98,7 @@ def test_reading_is_deterministic(payload: bytes, taxonomy: Taxonomy, write: Wri
 
 def test_familiarity_falls_with_the_distance() -> None:
     novelty = Novelty(strange=0.3, usual=0.5)
-    falling = [familiarity(novelty, nearest) for nearest in (0.9, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)]
+    falling = [novelty.familiarity(nearest) for nearest in (0.9, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)]
     assert falling == sorted(falling, reverse=True)
     assert (falling[0], falling[-1]) == (1.0, 0.0)
 

@@ -89,7 +89,7 @@ def test_the_threshold_is_sought_with_how_sure_the_fit_is_of_what_nobody_decided
         asked[len(confidence)] = undecided
         return precision
 
-    monkeypatch.setattr("triage.learning.fit.threshold", note)
+    monkeypatch.setattr("triage.learning.thresholds.threshold", note)
     examples = _examples(decided=True)
     examples[0] = replace(examples[0], labels={"other": "a"})
     others = [Example(text, embed(text), {}) for text in ("paper jam", "refund the invoice")]
