@@ -14,7 +14,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from heroicons.templatetags.heroicons import heroicon_micro
 
-from tickets.models import Ticket
+from tickets.context import taxonomy
+from tickets.models import Status, Ticket, TriageState
+from tickets.views.proposal import CHOICES, spelled
 from tickets.views.prose import render_text
 
 register = template.Library()
@@ -137,13 +139,24 @@ def is_something(value: Any) -> bool:
 
 
 @register.filter
-def field_value(value: Any) -> str:
-    """A tracked value as the history shows it."""
+def field_value(value: Any, name: str = "") -> str:
+    """A tracked value of the field `name` in the desk's words: a category by its name, a status as its tab says it."""
     if not is_something(value):
         return "nothing"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    key = spelled(value)
+    words = {**dict(CHOICES.get(name, ())), **_STATES.get(name, {})} or _names(name)
+    return words.get(key, {"true": "yes", "false": "no"}.get(key, key))
+
+
+_STATES = {"status": dict(Status.choices), "triage_state": dict(TriageState.choices)}
+
+
+def _names(name: str) -> dict[str, str]:
+    labels, _ = taxonomy()
+    rows = {"category": labels.categories, "team": labels.teams, "component": labels.components}.get(name, ())
+    return {row.key: row.name for row in rows}
 
 
 @register.filter

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tickets.templatetags.desk import level, percent
+from tickets.templatetags.desk import field_value, level, percent
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,19 @@ def test_the_colour_of_a_confidence_changes_above_three_quarters_and_nine_tenths
 
 def test_nothing_short_of_certain_reads_as_a_hundred() -> None:
     assert (percent(0.999), percent(1.0), percent(None)) == (99, 100, 0)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("status", "in_review", "In review"),
+        ("tier", 2, "Tier 2"),
+        ("is_technical", False, "No"),
+        ("escalated", True, "yes"),
+        ("tags", ["vpn", "mfa"], "vpn, mfa"),
+        ("component", None, "nothing"),
+    ],
+)
+def test_a_value_is_told_in_the_desks_words(name: str, value: object, words: str) -> None:
+    assert field_value(value, name) == words

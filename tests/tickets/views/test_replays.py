@@ -226,7 +226,7 @@ def test_what_was_read_again_shows_what_became_different(desk: Client, reviewed:
         replay=made, ticket=reviewed, state="done", held={"team": "billing", "priority": None}, notes=["A note."]
     )
     shown = " ".join(desk.get(made.get_absolute_url()).content.decode().split())
-    assert "<td>billing</td><td>software</td>" in shown
+    assert "<td>Billing and accounts</td><td>Software</td>" in shown
     assert "A note." in shown
 
 

@@ -321,7 +321,7 @@ def test_the_history_names_who_changed_what_and_by_which_request(desk: Client, r
     desk.post(f"/tickets/{reviewed.number}/review/", {"field": "priority", "value": "P1"}, headers=headers)
     desk.post(f"/tickets/{reviewed.number}/review/", {"field": "priority", "value": "P2"}, headers=headers)
     shown = desk.get(reviewed.get_absolute_url()).content.decode()
-    assert "<s>P1</s> to P2" in shown
+    assert "<s>P1 Urgent</s> to P2 High" in shown
     assert "abcdef123456" in shown
     assert '<span class="strong">Ada</span>' in shown[shown.index('id="history"') :]
 
