@@ -198,8 +198,8 @@ class Person:
         self.decided += 1
         draft = Draft.objects.filter(ticket=ticket).first()
         if draft is not None and not draft.flags:
-            seen = {"text": draft.text, "version": draft.version, "answers": last_inbound(ticket)}
-            replies.approve(ticket=ticket, by=by, **seen)
+            seen = last_inbound(ticket)
+            replies.approve(ticket=ticket, text=draft.text, version=draft.version, answers=seen, by=by)
             self.approved += 1
 
 
@@ -260,7 +260,7 @@ def _waits() -> list[float]:
     looked = [(run.read_at, run.finished_at) for run in runs]
     found = []
     for decided in Example.objects.filter(held_out=False, ticket__external_id__startswith="day-"):
-        known = next((done for read, done in looked if read >= decided.updated_at), None)
+        known = next((done for read, done in looked if read and read >= decided.updated_at), None)
         if known is not None:
             found.append((known - decided.updated_at).total_seconds())
     return found
