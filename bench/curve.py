@@ -55,9 +55,7 @@ def drawn(lines: Sequence[Line], *, fits: Sequence[int], drift: int, tickets: in
         parts.append(f'<polyline class="line {line.kind}" points="{points}"/>')
     parts += [f'<path class="fit" d="M{x(after)} {BOTTOM - 9}l5 9h-10z"/>' for after in fits]
     parts += _legend(lines)
-    parts.append(
-        _text((LEFT + RIGHT) / 2, BOTTOM + 42, "tickets read since morning (a block of 100 a point)", "middle")
-    )
+    parts.append(_text((LEFT + RIGHT) / 2, BOTTOM + 42, "tickets read since morning (a block a point)", "middle"))
     told = "Shares over a day: applied, right of the applied, right of all; fits in force as triangles."
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{told}">\n'

@@ -2,7 +2,7 @@
 
 Web, worker and database are the real ones, and so are the cadence of fits, the gate and the audit sample. A simulated
 person opens what was not applied by itself, and what the lot has drawn; nobody looks at the rest. A day of ten hours is
-five minutes here, but a fit takes as long as it takes: on a desk with a real day, fewer tickets come in between.
+two minutes here, and its clock stands still while a fit is made: on a real day hardly a ticket comes in that time.
 
     python -m bench.day [--data DIR] [--write]     with --write, the curve and the table of docs/learning.md
 """
@@ -17,7 +17,7 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,12 @@ from bench.rows import Row, percentile
 from bench.stage import ROOT, Desk, desk
 from bench.world import Mail, World, world
 
-TICKETS = 1_200
-SECONDS = 300.0
+TICKETS = 600
+SECONDS = 100.0
+AT_MOST = 540.0  # seconds with the fits; the tickets that were read by then are what is reported
 HOURS = (3, 6, 8, 7, 4, 5, 8, 7, 5, 3)  # how many come in each of the day's ten hours, by proportion
-BLOCK = 100
+BLOCK = 60
+SWAPPED = 5.0  # seconds after which every process reads with what went into force
 AUDIT_SHARE = "0.10"  # so short a day would draw too few at the usual 0.02 to show anything
 LAST_FITS = 60.0  # seconds after the last ticket that a fit may still take
 PAGE = ROOT / "docs" / "learning.md"
@@ -78,7 +80,7 @@ def simulate(data: Path | None) -> Day:
         _have_categories(today.known, retire=True)
         person = Person(today)
         person.start()
-        _send(running, today)
+        today = _send(running, today)
         running.wait_until_read(120)
         _wait_for_fits()
         person.stop()
@@ -95,18 +97,36 @@ def _have_categories(keys: Sequence[str], *, retire: bool) -> None:
         Category.objects.update_or_create(key=key, defaults=named)
 
 
-def _send(running: Desk, today: World) -> None:
-    """Every ticket at its time; at midday the new categories are made, as a lead would."""
+def _send(running: Desk, today: World) -> World:
+    """Every ticket at its time, as far as time allows; at midday a lead makes the new categories."""
     began, moments = time.monotonic(), _moments(len(today.mails))
+    until = began + AT_MOST
     with ThreadPoolExecutor(4) as senders:
         sent = []
         for number, (mail, moment) in enumerate(zip(today.mails, moments, strict=True)):
             if number == today.midday:
                 _have_categories(today.new, retire=False)
+            began += _stood_still(until)
+            if time.monotonic() > until:
+                break
             time.sleep(max(0.0, began + moment - time.monotonic()))
             sent.append(senders.submit(_post, running, number, mail))
         for one in sent:
             one.result()
+    return replace(today, mails=today.mails[: len(sent)])
+
+
+def _stood_still(until: float) -> float:
+    """Wait while a fit is made and until it is read with; the seconds that took."""
+    from tickets.models import FitRun
+
+    began, is_made = time.monotonic(), FitRun.objects.filter(state__in=FitRun.OPEN)
+    if not is_made.exists():
+        return 0.0
+    while time.monotonic() < until and is_made.exists():
+        time.sleep(0.2)
+    time.sleep(SWAPPED)
+    return time.monotonic() - began
 
 
 def _moments(many: int) -> list[float]:
