@@ -27,8 +27,8 @@ from bench.rows import Row, percentile
 from bench.stage import ROOT, Desk, desk
 from bench.world import Mail, World, world
 
-TICKETS = 600
-SECONDS = 100.0
+TICKETS = 840
+SECONDS = 140.0
 AT_MOST = 540.0  # seconds with the fits; the tickets that were read by then are what is reported
 HOURS = (3, 6, 8, 7, 4, 5, 8, 7, 5, 3)  # how many come in each of the day's ten hours, by proportion
 BLOCK = 60
@@ -64,7 +64,7 @@ class Day:
     fits: Sequence[Fit]
     waits: Sequence[float]  # seconds from a person's decision to the fit in force that knows it
     audited: tuple[int, int]  # right, checked
-    stopped: int
+    stopped: Sequence[int]  # the tickets read when the drift guard stopped a fit's category
     decided: int
     approved: int
 
@@ -254,7 +254,11 @@ def _looked_back(today: World, person: Person) -> Day:
         fits=fits,
         waits=_waits(),
         audited=(sum(checks), len(checks)),
-        stopped=sum("category" in stopped for stopped in Artifact.objects.values_list("stopped", flat=True)),
+        stopped=[
+            sum(at <= datetime.fromisoformat(stopped["category"]["at"]) for at in times)
+            for stopped in Artifact.objects.values_list("stopped", flat=True)
+            if "category" in stopped
+        ],
         decided=person.decided,
         approved=person.approved,
     )
@@ -356,7 +360,7 @@ def rows_of(day: Day) -> list[Row]:
         Row("the same, p95", percentile(day.waits, 0.95) if day.waits else None, "", "s" if day.waits else "none"),
         Row("audit sample, checked", float(day.audited[1]), "", "tickets"),
         Row("audit sample, right", float(day.audited[0]), "", "tickets"),
-        Row("fits whose category the drift guard stopped", float(day.stopped), "", "fits"),
+        Row("fits whose category the drift guard stopped", float(len(day.stopped)), "", "fits"),
     ]
     for block in blocks:
         name = f"tickets {block.first:,} to {block.last:,}"
@@ -400,11 +404,11 @@ def picture_of(day: Day) -> str:
         curve.Line(
             "right of the applied",
             "right",
-            [(at, block.precision) for at, block in zip(middles, blocks, strict=True) if block.precision is not None],
+            list(zip(middles, (block.precision for block in blocks), strict=True)),
         ),
     ]
     fits = [fit.after for fit in day.fits if fit.after is not None]
-    return curve.drawn(lines, fits=fits, drift=day.world.midday, tickets=len(day.readings))
+    return curve.drawn(lines, fits=fits, stops=day.stopped, drift=day.world.midday, tickets=len(day.readings))
 
 
 def main() -> int:

@@ -70,7 +70,7 @@ def _drifting(name: str, by_kind: Mapping[str, list[tuple[str, str]]], tickets: 
     known = sorted(kinds[len(new) :], key=lambda kind: -len(by_kind[kind]))  # much comes of what moves
     leaving = known[: max(1, round(MOVED * len(kinds)))]
     moved = dict(zip(leaving, known[len(leaving) :], strict=False))
-    midday = tickets // 2
+    midday = tickets * 3 // 7  # the rhythm of a day has its middle a little earlier
     morning = _drawn({kind: by_kind[kind] for kind in known}, midday, chance)
     seen = {text for _, text in morning}
     unseen = {kind: [one for one in texts if one not in seen] for kind, texts in by_kind.items()}
