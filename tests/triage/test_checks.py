@@ -85,6 +85,15 @@ WRONG = {
     "TRIAGE_WORKERS": "many",
     "TRIAGE_MODEL_TIMEOUT": "-3",
     "TRIAGE_ESCALATE_BELOW": "7",
+    "TRIAGE_APPLY_PRECISION": "95",
+    "TRIAGE_AUDIT_SHARE": "-0.02",
+    "TRIAGE_REUSE_DAYS": "-1",
+    "TRIAGE_SIMILAR_K": "0",
+    "TRIAGE_SIMILAR_FROM": "45 %",
+    "TRIAGE_MAX_TOKENS": "classify=0",
+    "TRIAGE_MAX_INPUT": "everything=8000",
+    "TRIAGE_CALLS_A_DAY": "-1",
+    "TRIAGE_CALLS_A_MINUTE": "some",
     "TRIAGE_CLOSE_AFTER_DAYS": "-1",
     "TRIAGE_FORM_PER_MINUTE": "-10",
     "TRIAGE_FORM_PER_HOUR": "1.5",
@@ -97,6 +106,22 @@ def test_a_variable_that_cannot_be_read_is_a_check_and_no_traceback() -> None:
     assert [name for name in WRONG if f"(triage.E000) {name} cannot be read: " not in done.stderr] == []
     assert done.stderr.count("HINT: ") == len(WRONG)
     assert "Traceback" not in done.stderr and Path(configured.VAR).is_dir()
+
+
+SHARES = ("TRIAGE_APPLY_PRECISION", "TRIAGE_AUDIT_SHARE", "TRIAGE_ESCALATE_BELOW", "TRIAGE_SIMILAR_FROM")
+
+
+@pytest.mark.parametrize("given", ["1.01", "-0.01", "95"])
+def test_a_share_beyond_its_range_is_told_with_the_range(given: str) -> None:
+    done = manage("check", TRIAGE_VAR=str(configured.VAR), **dict.fromkeys(SHARES, given))
+    sentences = [f"{name} cannot be read: {given} is not between 0 and 1." for name in SHARES]
+    assert [sentence for sentence in sentences if sentence not in done.stderr] == []
+
+
+@pytest.mark.parametrize("given", ["0", "1"])
+def test_the_ends_of_a_share_belong_to_its_range(given: str) -> None:
+    done = manage("check", TRIAGE_VAR=str(configured.VAR), **dict.fromkeys(SHARES, given))
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("given", ["nan", "inf", "-inf", "1e400"])
