@@ -2,7 +2,8 @@
 
 The threshold of a field is measured on decisions that people chose to make; those can lean towards what was proposed,
 and the world moves on after a fit. The audit sample is drawn by lot, and a field whose upper bound of precision lies
-under the wished one is applied no more until another fit.
+under the wished one is applied no more until another fit. What the sample showed of the fits before counts as well, or
+a desk that is fitted often would never see enough of any of them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from tickets.models import Audit, Ticket
@@ -22,6 +24,7 @@ from triage.models import Artifact
 log = structlog.get_logger(__name__)
 DECISIVE = ("category", "priority", "team")  # what moves a ticket
 AT_LEAST = 20  # checked applications of a field, below which nothing is stopped
+LATELY = 40  # of the last so many, whichever fit applied them; older ones tell of another world
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +86,43 @@ def audited(version: str) -> dict[str, Audited]:
     return {name: Audited(sum(rights), len(rights)) for name, rights in counts.items()}
 
 
+def lately(name: str) -> Audited:
+    """What the sample has shown of a field since it was last stopped, the newest `LATELY` of it, over all fits."""
+    stopped = set(Artifact.objects.filter(stopped__has_key=name).values_list("version", flat=True))
+    rights: list[bool] = []
+    drawn = Audit.objects.filter(**{f"fields__{name}__right__in": [True, False]}).order_by("-pk")
+    for version, fields in drawn.values_list("version", "fields")[:LATELY]:
+        if version in stopped:
+            break
+        rights.append(fields[name]["right"])
+    return Audited(sum(rights), len(rights))
+
+
 def stop_what_drifted(version: str) -> None:
-    """The drift guard: even at best, too little of what is applied is right."""
-    artifact = Artifact.objects.select_for_update(of=("self",)).defer("payload").filter(version=version).first()
-    if artifact is None:
-        return
-    found_by_field = audited(version)
-    artifact.audit = {name: {"right": found.right, "seen": found.seen} for name, found in found_by_field.items()}
-    for name, found in found_by_field.items():
-        drifted = found.seen >= AT_LEAST and found.at_most < settings.APPLY_PRECISION
-        if drifted and name not in artifact.stopped:
-            artifact.stopped[name] = {
-                "right": found.right,
-                "seen": found.seen,
-                "at_most": round(found.at_most, 4),
-                "at": timezone.now().isoformat(timespec="seconds"),
-            }
-            log.warning("field_applied_no_more", field=name, version=version, right=found.right, seen=found.seen)
-    artifact.save(update_fields=["audit", "stopped"])
+    """The drift guard: even at best, too little is right of what a fit applied, or of what was applied lately.
+
+    The first stops the fit that was checked, the second the one in force, which may be a later one.
+    """
+    fits = Artifact.objects.select_for_update(of=("self",)).defer("payload").order_by("pk")
+    found = audited(version)
+    for fit in fits.filter(Q(version=version) | Q(live=True)):
+        if fit.version == version:
+            fit.audit = {name: {"right": one.right, "seen": one.seen} for name, one in found.items()}
+        for name, own in found.items():
+            told = [*([own] if fit.version == version else []), *([lately(name)] if fit.live else [])]
+            broken = next((one for one in told if _breaks_promise(one)), None)
+            if broken is not None and name not in fit.stopped:
+                fit.stopped[name] = {
+                    "right": broken.right,
+                    "seen": broken.seen,
+                    "at_most": round(broken.at_most, 4),
+                    "at": timezone.now().isoformat(timespec="seconds"),
+                }
+                log.warning(
+                    "field_applied_no_more", field=name, version=fit.version, right=broken.right, seen=broken.seen
+                )
+        fit.save(update_fields=["audit", "stopped"])
+
+
+def _breaks_promise(found: Audited) -> bool:
+    return found.seen >= AT_LEAST and found.at_most < settings.APPLY_PRECISION

@@ -117,3 +117,45 @@ def test_a_field_within_its_promise_goes_on(make_ticket: MakeTicket, agent: User
     found = auditing.audited(Artifact.objects.get(live=True).version)["team"]
     assert (found.right, found.seen) == (18, 20)
     assert found.at_least < 0.9 < 0.95 < found.at_most
+
+
+def another_fit() -> Artifact:
+    """A fit like the one in force, under another name, in force from now on."""
+    live.load_local()
+    before = Artifact.objects.get(live=True)
+    after = Artifact.objects.create(kind=before.kind, version=f"{before.pk}-next", payload=before.payload)
+    after.put_in_force(why="A test.")
+    return after
+
+
+def test_what_the_sample_showed_of_earlier_fits_counts_so_that_often_fitted_desks_are_guarded(
+    make_ticket: MakeTicket, agent: User
+) -> None:
+    live.load_local()
+    checked(make_ticket, agent, right=5, wrong=2)
+    another_fit()
+    checked(make_ticket, agent, right=5, wrong=2)
+    assert not Artifact.objects.exclude(stopped={}).exists(), "fourteen are too few to tell"
+    waits = applied(make_ticket)
+    last = another_fit()
+    checked(make_ticket, agent, right=4, wrong=1)
+    assert not Artifact.objects.exclude(stopped={}).exists(), "nineteen"
+    review.correct(ticket=waits, changes={"team": "network"}, by=agent)  # read by the fit before the last
+    last.refresh_from_db()
+    assert (last.stopped["team"]["right"], last.stopped["team"]["seen"]) == (14, 20)
+    fresh = another_fit()
+    checked(make_ticket, agent, right=1, wrong=1)
+    fresh.refresh_from_db()
+    assert fresh.stopped == {}, "what a stopped fit did is no more held against the next"
+    assert auditing.lately("team").seen == 2
+
+
+def test_of_earlier_fits_the_newest_alone_count(
+    make_ticket: MakeTicket, agent: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditing, "LATELY", 6)
+    live.load_local()
+    checked(make_ticket, agent, right=2, wrong=1)
+    another_fit()
+    checked(make_ticket, agent, right=5, wrong=0)
+    assert (auditing.lately("team").right, auditing.lately("team").seen) == (5, 6)
