@@ -95,12 +95,21 @@ class _Asked(Exception):
         self.question = question
 
 
-async def question_for(inquiry: Inquiry, context: Context) -> Question:
-    """What the model would be asked to sort this inquiry, not asked."""
+async def question_for(inquiry: Inquiry, context: Context) -> Question | None:
+    """What the model would be asked to sort this inquiry, not asked; None where the other engines know enough.
+
+    It asks for every field: by the time a batch comes back, others may be in doubt than now.
+    """
 
     async def carry_out(question: Question) -> AskedModel:
         raise _Asked(question)
 
+    try:
+        await classify(inquiry, replace(context, ask=carry_out))
+    except _Asked:
+        pass
+    else:
+        return None
     try:
         await classify(inquiry, replace(context, ask=carry_out, engine="model"))
     except _Asked as asked:
@@ -131,4 +140,4 @@ def with_answer(context: Context, ticket: Ticket) -> Context:
             return await live(question)
         raise NoAnswer("its batch holds no other answer")
 
-    return replace(context, engine="model", ask=ask)
+    return replace(context, engine=row.replay.engine, ask=ask)  # type: ignore[arg-type]

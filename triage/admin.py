@@ -15,6 +15,7 @@ from triage.models import (
     Breaker,
     Budget,
     Call,
+    MessageBatch,
     ModelServer,
     Pause,
     Price,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     _BudgetAdmin = admin.ModelAdmin[Budget]
     _SpendingAdmin = admin.ModelAdmin[Spending]
     _BreakerAdmin = admin.ModelAdmin[Breaker]
+    _BatchAdmin = admin.ModelAdmin[MessageBatch]
     _ArtifactAdmin = admin.ModelAdmin[Artifact]
     _PauseAdmin = admin.ModelAdmin[Pause]
     _AllowanceAdmin = admin.ModelAdmin[Allowance]
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     _Inline = admin.TabularInline[Reign, Artifact]
 else:
     _Inline = admin.TabularInline
-    _PauseAdmin = _AllowanceAdmin = _ModelServerAdmin = admin.ModelAdmin
+    _BatchAdmin = _PauseAdmin = _AllowanceAdmin = _ModelServerAdmin = admin.ModelAdmin
     _ArtifactAdmin = _CallAdmin = _PriceAdmin = _BudgetAdmin = _SpendingAdmin = _BreakerAdmin = admin.ModelAdmin
 
 
@@ -60,6 +62,12 @@ class CallAdmin(ReadOnly, _CallAdmin):
     search_fields = ("=subject_id", "=correlation_id", "=request_id")
     ordering = ("-created_at", "-id")
     show_full_result_count = False  # counting a million rows takes longer than showing the page
+
+
+@admin.register(MessageBatch)
+class MessageBatchAdmin(ReadOnly, _BatchAdmin):
+    list_display = ("created_at", "owner", "model", "size", "state", "estimate", "sent_at", "collected_at", "error")
+    list_filter = ("state",)
 
 
 @admin.register(Price)

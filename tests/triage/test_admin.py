@@ -5,7 +5,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from triage.models import Allowance, Breaker, Budget, Call, ModelServer, Price, Spending, User
+from triage.models import Allowance, Breaker, Budget, Call, MessageBatch, ModelServer, Price, Spending, User
 
 pytestmark = pytest.mark.django_db
 
@@ -60,3 +60,16 @@ def test_the_budget_shows_its_share_and_caps_and_servers_are_read_and_never_chan
     assert b"localhost:11434" in admin_page.get("/admin/triage/modelserver/").content
     for address in ("allowance/day", f"modelserver/{server.pk}"):
         assert admin_page.post(f"/admin/triage/{address}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_message_batches_say_how_they_stand_and_are_never_changed(admin_page: Client) -> None:
+    batch = MessageBatch.objects.create(
+        owner="replay:7", provider="anthropic", model="claude-haiku-5-5", size=40, error="The server was busy."
+    )
+    page = admin_page.get("/admin/triage/messagebatch/").content.decode()
+    assert "replay:7" in page and "To be sent" in page and "The server was busy." in page
+    assert admin_page.get("/admin/triage/messagebatch/add/").status_code == 403
+    for address in ("change", "delete"):
+        answer = admin_page.post(f"/admin/triage/messagebatch/{batch.pk}/{address}/", {"post": "yes"})
+        assert answer.status_code == 403
+    assert MessageBatch.objects.exists()

@@ -18,10 +18,11 @@ from django.db import transaction
 from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
-from tickets.actions import batching
+from tickets.actions import batching, handing
 from tickets.actions.deliveries import Claimed
 from tickets.context import gather, inquiry_of
 from tickets.models import COMPARED, Comparison, Replay, ReplayTicket, Review, Suggestion, Ticket
+from tickets.models.choices import ReadWith
 from tickets.models.work import LEASE
 from tickets.reader import Gone, Reader, question_for
 from triage.embedding import clean, embed
@@ -70,7 +71,7 @@ async def work(claimed: Claimed, executor: Executor | None = None, gate: asyncio
             began = time.monotonic()
             loop = asyncio.get_running_loop()
             vector = await loop.run_in_executor(executor, lambda: embed(clean(inquiry.text)))
-            context = await sync_to_async(gather)(inquiry, vector, ticket=row.ticket)
+            context = await sync_to_async(gather)(inquiry, vector, ticket=row.ticket, engine=row.replay.engine)
         if row.replay.kind == Replay.Kind.STORE:
             question = await question_for(inquiry, context)
             await sync_to_async(_ask)(claimed, question)
@@ -110,11 +111,17 @@ def _load(claimed: Claimed) -> tuple[ReplayTicket, Inquiry] | None:
     return row, inquiry
 
 
-def _ask(claimed: Claimed, question: Question) -> None:
+def _ask(claimed: Claimed, question: Question | None) -> None:
+    """Keep the question for a batch. A ticket about which nobody need be asked is read at once, and without the model
+    unless that is to draft."""
     with transaction.atomic():
         rows = _held(claimed).select_for_update(of=("self",)).select_related("replay", "ticket")
-        if (row := rows.first()) is not None:
+        if (row := rows.first()) is None:
+            return
+        if question is not None:
             batching.ask(row, row.ticket, question)
+        else:
+            handing.hand([row], row.replay.engine if row.replay.drafts else ReadWith.LOCAL)
 
 
 @dataclass(slots=True)

@@ -24,14 +24,14 @@ def hand(rows: Sequence[ReplayTicket], read_with: str, note: str = "") -> None:
     """Submit the tickets of these rows, to be read so. What waits for the machine already is left out."""
     numbers = [row.ticket_id for row in rows]
     idle = Ticket.objects.filter(pk__in=numbers, triage_state__in=(TriageState.TRIAGED, TriageState.FAILED))
-    taken = set(idle.select_for_update(of=("self",)).values_list("pk", flat=True))
+    taken = set(idle.select_for_update(of=("self",)).order_by("number").values_list("pk", flat=True))
     submit_again(tickets=Ticket.objects.filter(pk__in=taken), lane=Lane.IMPORTED, read_with=read_with)
     for row in rows:
         row.state = Row.HANDED if row.ticket_id in taken else Row.SKIPPED
-        row.notes = [note] if note else row.notes
+        row.notes, row.lease_until = [note] if note else row.notes, None
         if row.state == Row.SKIPPED:
             row.settled_at, row.notes = timezone.now(), ["It waited to be read anyway."]
-    ReplayTicket.objects.bulk_update(rows, ["state", "notes", "settled_at"])
+    ReplayTicket.objects.bulk_update(rows, ["state", "notes", "settled_at", "lease_until"])
     leave([row for row in rows if row.state == Row.SKIPPED])
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 NEIGHBOURS = 8
+# No figure out of some hundred texts can claim more.
+CERTAIN = 0.99
 # Below this likeness a neighbour is no argument.
 AKIN = 0.45
 
@@ -86,7 +88,7 @@ class LocalEngine:
             reason = _reason(head, best, words, neighbours, familiar)
             applies = head.apply_from is not None and confidence >= head.apply_from
             readings[cast(FieldName, head.name)] = FieldReading(
-                head.values[best], confidence, reason, "local", "apply" if applies else "suggest"
+                head.values[best], min(CERTAIN, confidence), reason, "local", "apply" if applies else "suggest"
             )
         tagged = tag(text, neighbours, taxonomy)
         confidence = tagged.probability * familiar

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 FORMAT = 2
-# No figure out of some hundred texts can claim more.
-CERTAIN = 0.99
 
 
 class Unreadable(Exception):
@@ -61,10 +59,9 @@ class Head:
         return probabilities
 
     def confidence(self, probability: float, familiar: float) -> float:
-        """Towards what a guess would be worth, as familiarity falls; never more than `CERTAIN`."""
+        """Towards what a guess would be worth, as familiarity falls. A threshold is compared with this."""
         guess = 1.0 / len(self.values)
-        dampened = guess + (probability - guess) * familiar if probability > guess else probability
-        return min(CERTAIN, dampened)
+        return guess + (probability - guess) * familiar if probability > guess else probability
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import IntegrityError, connections, transaction
+from django.db import IntegrityError, connection, connections, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -23,6 +24,7 @@ from tickets.actions.triage import claim as claim_tickets
 from tickets.actions.triage import triage_ticket
 from tickets.models import Comparison, Delivery, Lane, Replay, ReplayTicket, Suggestion, Ticket, TriageState
 from tickets.reader import Reader
+from triage.engines import cascade
 from triage.learning.live import store
 from triage.learning.payload import starter_fit
 from triage.models import Artifact, BatchRequest, Budget, Call, MessageBatch, Pause, Spending, User
@@ -412,8 +414,8 @@ def test_without_budget_the_rest_waits_if_that_was_asked(read_tickets: list[Tick
 # Through message batches
 
 
-def _through_a_batch(server: FakeBatchesAPI, **options: Any) -> Replay:
-    again = start(Kind.STORE, MODEL, batch=True, **options)
+def _through_a_batch(server: FakeBatchesAPI, reader: Reader = MODEL, **options: Any) -> Replay:
+    again = start(Kind.STORE, reader, batch=True, **options)
     drain()
     make_batches_due()
     drain()
@@ -443,6 +445,49 @@ def test_a_batch_reads_tickets_at_half_the_price_and_drafts_by_template(
     assert set(BatchRequest.objects.values_list("state", "sealed")) == {("used", "")}
 
 
+def test_of_a_cascade_only_what_the_local_engine_does_not_know_goes_into_a_batch(
+    read_tickets: list[Ticket], server: FakeBatchesAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _knows_all_but(monkeypatch, "billing")
+    again = _through_a_batch(server, reader=Reader("cascade"))
+    assert states(again) == ["done", "asked", "done"]
+    assert server.batches["msgbatch_1"]["request_counts"]["processing"] == 1
+    assert server.bodies == [], "nor are the others' drafts asked for at the full price"
+    server.finish()
+    make_batches_due()
+    drain()
+    drain()
+    assert states(again) == ["done"] * 3
+    assert [row.calls for row in again.rows.order_by("pk")] == [0, 1, 0]
+    assert not BatchRequest.objects.exclude(state="used", sealed="").exists()
+
+
+def test_what_a_batch_answers_is_taken_whichever_fields_are_in_doubt_by_then(
+    read_tickets: list[Ticket], server: FakeBatchesAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cascade, "unsure_fields", lambda *_: ("category",))
+    _through_a_batch(server, reader=Reader("cascade"))
+    monkeypatch.undo()
+    server.finish()
+    make_batches_due()
+    drain()
+    drain()
+    assert [_latest(ticket)["tier"]["engine"] for ticket in read_tickets] == ["model"] * 3
+
+
+def test_what_the_local_engine_knows_is_drafted_by_the_model_where_that_was_asked(
+    read_tickets: list[Ticket], server: FakeBatchesAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _knows_all_but(monkeypatch, "")
+    again = _through_a_batch(server, reader=Reader("cascade"), drafts=True)
+    assert states(again) == ["done"] * 3 and not server.batches
+    assert set(Call.objects.values_list("operation", flat=True)) == {"draft"}
+
+
+def _knows_all_but(monkeypatch: pytest.MonkeyPatch, category: str) -> None:
+    monkeypatch.setattr(cascade, "needs_model", lambda local: local["category"].value == category)
+
+
 def test_drafts_are_written_by_the_model_where_that_was_asked(
     read_tickets: list[Ticket], server: FakeBatchesAPI
 ) -> None:
@@ -452,6 +497,17 @@ def test_drafts_are_written_by_the_model_where_that_was_asked(
     drain()
     drain()
     assert set(Call.objects.values_list("operation", flat=True)) == {"batch classify", "draft"}
+
+
+def test_tickets_are_locked_in_the_order_of_their_numbers(read_tickets: list[Ticket]) -> None:
+    """Or two who lock the same ones would wait for each other."""
+    again = start(Kind.STORE, LOCAL)
+    again.rows.update(state="waiting")
+    Ticket.objects.update(triage_state=TriageState.TRIAGED)
+    with CaptureQueriesContext(connection) as asked, transaction.atomic():
+        handing.hand(list(again.rows.order_by("-pk")), "local")
+    locking = [query["sql"] for query in asked if "FOR UPDATE" in query["sql"] and '"tickets_ticket"' in query["sql"]]
+    assert len(locking) == 2 and all("ORDER BY" in sql.split("FOR UPDATE")[0] for sql in locking)
 
 
 def test_an_answer_that_breaks_the_schema_is_read_locally(read_tickets: list[Ticket], server: FakeBatchesAPI) -> None:

@@ -230,6 +230,19 @@ def test_what_was_read_again_shows_what_became_different(desk: Client, reviewed:
     assert "A note." in shown
 
 
+@pytest.mark.parametrize(
+    ("fields", "title"),
+    [
+        ({"engine": "rules"}, "Rules beside what is in force"),
+        ({"engine": "local", "kind": "store"}, "Read again: local engine"),
+        ({"engine": "model", "kind": "store", "batch": True}, "Read again: language model, in batches"),
+    ],
+)
+def test_its_title_says_what_is_done(desk: Client, reviewed: Ticket, fields: dict[str, Any], title: str) -> None:
+    made = begun(**fields)
+    assert f"<h1>{title}</h1>" in desk.get(made.get_absolute_url()).content.decode()
+
+
 def test_an_empty_list_says_what_to_do(desk: Client) -> None:
     assert "Nothing was read again yet" in desk.get("/replays/").content.decode()
 
