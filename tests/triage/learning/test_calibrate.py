@@ -3,7 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from triage.learning.calibrate import calibrate, calibration_error, log_loss, lower_bound, softmax, threshold
+from triage.learning.calibrate import (
+    calibrate,
+    calibration_error,
+    log_loss,
+    lower_bound,
+    softmax,
+    stands_for,
+    threshold,
+)
 
 
 def _overconfident(rows: int, factor: float) -> tuple[np.ndarray, np.ndarray]:
@@ -93,3 +101,9 @@ def test_what_nobody_decided_lets_more_be_applied() -> None:
 
 def test_sure_texts_that_nobody_checked_are_no_argument_where_confidence_is_worth_little() -> None:
     assert all(applied(seed, worth=0.85)[1] < 0.02 for seed in range(20))
+
+
+def test_a_decided_text_stands_for_one_over_the_share_that_people_decided() -> None:
+    decided = np.repeat([0.9, 0.5], [26, 24])
+    undecided = np.repeat([0.9, 0.5], [78, 24])
+    assert stands_for(decided, undecided) == pytest.approx(np.repeat([4.0, 2.0], [26, 24]))
