@@ -182,8 +182,12 @@ def stands_for(confidence: Floats, undecided: Floats) -> Floats:
     import numpy as np
 
     groups = max(1, min(20, len(confidence) // 25))
-    edges = -np.sort(-confidence)[np.linspace(0, len(confidence), groups, endpoint=False).astype(int)][1:]
-    ours, theirs = (np.searchsorted(-edges, -one, side="left") for one in (confidence, undecided))
-    decided, others = (np.bincount(one, minlength=groups) for one in (ours, theirs))
-    counted: Floats = (1 + others / np.maximum(decided, 1))[ours]
+    rising = np.sort(confidence)
+    # By how many decided texts are surer: equally sure ones come into one group.
+    surer = (len(rising) - np.searchsorted(rising, one, side="right") for one in (confidence, undecided))
+    ours, theirs = (one * groups // len(rising) for one in surer)
+    # Where many are equally sure, a group can be without decided ones: then the next less sure ones stand for it.
+    held, ours, decided = np.unique(ours, return_inverse=True, return_counts=True)
+    others = np.bincount(np.minimum(np.searchsorted(held, theirs), len(held) - 1), minlength=len(held))
+    counted: Floats = (1 + others / decided)[ours]
     return counted

@@ -107,3 +107,11 @@ def test_a_decided_text_stands_for_one_over_the_share_that_people_decided() -> N
     decided = np.repeat([0.9, 0.5], [26, 24])
     undecided = np.repeat([0.9, 0.5], [78, 24])
     assert stands_for(decided, undecided) == pytest.approx(np.repeat([4.0, 2.0], [26, 24]))
+
+
+def test_equally_sure_texts_stand_together_and_none_is_forgotten() -> None:
+    decided = np.array([0.9] * 25 + [0.5] * 25)
+    undecided = np.array([0.95] * 10 + [0.9] * 65 + [0.5] * 20 + [0.2] * 5)
+    weights = stands_for(decided, undecided)
+    assert weights[:25] == pytest.approx(4) and weights[25:] == pytest.approx(2)
+    assert weights.sum() == pytest.approx(len(decided) + len(undecided))
