@@ -37,7 +37,7 @@ from tickets.similar import numbers_like
 from triage.correlation import acting, tracing
 from triage.embedding import clean, embed
 from triage.flags import visible
-from triage.models import User
+from triage.models import Pause, User
 from triage.pipeline import read
 from triage.pipeline.types import MANUAL_REVIEW, Context, Inquiry, Turn, Verdict
 from triage.queue import ring
@@ -100,11 +100,12 @@ def _embedding(inquiry: Inquiry) -> Any:
 
 
 async def read_text(*, title: str, text: str) -> Verdict:
-    """Read a bare text without storing a ticket. Calls to a model are in the ledger all the same."""
+    """Read a bare text without storing a ticket. Calls to a model are in the ledger all the same; none in a pause."""
     inquiry = Inquiry(subject=title, turns=(Turn("customer", text),), subject_kind="classify")
     vector = await asyncio.to_thread(_embedding, inquiry)
     context = await sync_to_async(gather)(inquiry, vector)
-    return await read(inquiry, replace(context, want_draft=False))
+    ask = None if await sync_to_async(Pause.in_force)() else context.ask
+    return await read(inquiry, replace(context, want_draft=False, ask=ask))
 
 
 def _load(claimed: Claimed) -> tuple[Ticket, Inquiry] | None:

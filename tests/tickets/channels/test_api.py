@@ -13,7 +13,8 @@ from tests.tickets.conftest import MakeTicket
 from tickets.actions import keys
 from tickets.channels.api.schemas import DecidedOut, KnownTicketOut, StatsOut, TicketOut
 from tickets.models import ApiKey, Delivery, Draft, Message, Review, Source, Suggestion, Team, Ticket
-from triage.models import Call, User
+from triage.models import Call, Pause, User
+from triage.pipeline.types import NoAnswer, Question
 
 KEYS_OF_A_TICKET = [
     "number",
@@ -550,6 +551,23 @@ def test_classify_reads_a_text_and_stores_no_ticket(api: ApiClient) -> None:
     assert set(body["engine"].values()) <= {"local", "rules"}
     assert 0 <= body["confidence"]["category"] <= 1
     assert Ticket.objects.count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_classify_asks_no_model_while_the_desk_is_paused(api: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Question] = []
+
+    async def ask(question: Question, **_: Any) -> None:
+        asked.append(question)
+        raise NoAnswer("a test")
+
+    monkeypatch.setattr("triage.calls.configured", lambda: True)
+    monkeypatch.setattr("triage.calls.ask", ask)
+    text = {"title": "Hm", "description": "Something about the thing, perhaps."}
+    Pause.begin(by="A test")
+    assert api.send("post", "/classify", text).status_code == 200 and not asked
+    Pause.end(by="A test")
+    assert api.send("post", "/classify", text).status_code == 200 and asked
 
 
 # Approving
