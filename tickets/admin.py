@@ -45,6 +45,7 @@ from tickets.models import (
     Ticket,
 )
 from tickets.views.frame import person
+from tickets.words import counted
 from triage.admin import ReadOnly
 from triage.models import User
 
@@ -159,7 +160,7 @@ class TicketAdmin(OfVisibleTickets):
     def run_again(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> None:
         review.require_decider(person(request))
         count = triage.submit_again(tickets=Ticket.objects.filter(pk__in=queryset.values("pk")))
-        self.message_user(request, f"{count} tickets are being read again. What people decided stays.")
+        self.message_user(request, f"Reading again: {counted(count, 'ticket')}. What people decided stays.")
 
     @admin.action(description="Close", permissions=["change"])
     def close(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> None:
@@ -171,7 +172,7 @@ class TicketAdmin(OfVisibleTickets):
         except Refused as refused:
             self.message_user(request, refused.sentence, messages.ERROR)
             return
-        self.message_user(request, f"{len(chosen)} tickets are closed.")
+        self.message_user(request, f"Closed: {counted(len(chosen), 'ticket')}.")
 
 
 def _spelled(name: str, value: Any) -> Any:

@@ -19,6 +19,7 @@ from tickets.models import Category, Place, Priority, Source, Team, Ticket, lead
 from tickets.models.ticket import TicketQuerySet
 from tickets.views.filters import FIELDS, NEEDS, Filters
 from tickets.views.frame import person
+from tickets.words import counted
 from triage.models import User
 
 PAGE = 50
@@ -51,7 +52,7 @@ def readings(request: HttpRequest) -> HttpResponse:
     except Refused as why:
         toasts.error(request, why.sentence)
     else:
-        toasts.success(request, f"{count:,} ticket{'' if count == 1 else 's'} will be read again.")
+        toasts.success(request, f"{counted(count, 'ticket')} will be read again.")
     return HttpResponseRedirect(reverse("tickets:queue") + filters.address())
 
 

@@ -85,7 +85,7 @@ def test_the_commands_pause_and_resume(make_ticket: MakeTicket) -> None:
     assert "Paused by manage.py pause" in run("pause", "--reason", "Moving house")
     assert Pause.objects.get().reason == "Moving house"
     make_ticket()
-    assert "0 tickets are left unread" in run("resume", "--skip-before", "2020-01-31")
+    assert "Left unread: 0 tickets." in run("resume", "--skip-before", "2020-01-31")
     assert Pause.in_force() is None
     assert "Nothing was paused" in run("resume")
 
@@ -94,7 +94,7 @@ def test_the_command_resumes_without_what_came_in_before_a_day(make_ticket: Make
     make_ticket()
     run("pause")
     tomorrow = (timezone.localdate() + timedelta(days=1)).isoformat()
-    assert "1 tickets are left unread" in run("resume", "--skip-before", tomorrow)
+    assert "Left unread: 1 ticket." in run("resume", "--skip-before", tomorrow)
     assert Ticket.objects.get().triage_state == TriageState.FAILED
 
 

@@ -231,7 +231,7 @@ def test_interrupted_and_called_again_it_goes_on_with_the_same_tickets(
     make_ticket(title="Came later")
     Ticket.objects.filter(subject="Export fails").update(triage_state="triaged", priority="P1")
     out = run(engine="local")
-    assert "Going on with what was begun" in out and "1 tickets will be read again" in out
+    assert "Going on with what was begun" in out and "Reading again: 1 ticket." in out
     assert "none → P1: 1" in out
     assert Replay.objects.get().state == "done"
     assert "Going on" not in run(engine="local", no_wait=True), "through is through"
@@ -246,7 +246,7 @@ def test_a_command_killed_before_it_waited_has_lost_nothing(reviewed: Ticket) ->
 
 def test_a_backlog_is_skipped_and_found_again(make_ticket: MakeTicket, reviewed: Ticket) -> None:
     make_ticket(title="Old and waiting")
-    assert "1 tickets that waited are left unread" in run(skip=True, until="2999-01-01")
+    assert "Left unread: 1 ticket that waited." in run(skip=True, until="2999-01-01")
     assert states() == {"Old and waiting": "failed", "Export fails": "triaged"}
     assert Ticket.objects.get(subject="Old and waiting").error == "Left unread by a command."
     run(failed=True, no_wait=True)

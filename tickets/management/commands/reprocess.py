@@ -24,6 +24,7 @@ from tickets.management.progress import Progress
 from tickets.models import Replay, Ticket
 from tickets.models.choices import ReadWith
 from tickets.reader import Gone, Reader
+from tickets.words import counted
 from triage.correlation import acting
 from triage.models import Artifact, Heartbeat
 
@@ -69,7 +70,7 @@ class Command(BaseCommand):
 
     def _do(self, tickets: QuerySet[Ticket], words: str, options: dict[str, Any]) -> None:
         if options["skip"]:
-            self.stdout.write(f"{skip(tickets=tickets):,} tickets that waited are left unread.")
+            self.stdout.write(f"Left unread: {counted(skip(tickets=tickets), 'ticket')} that waited.")
             return
         reader = _reader(options)
         expected = estimate(tickets, reader, drafts=not (options["shadow"] or options["batch"]), batch=options["batch"])
@@ -86,8 +87,8 @@ class Command(BaseCommand):
         else:
             self.stdout.write(f"Going on with what was begun {replay.created_at:%-d %B, %H:%M}.")
         total = comparison.progress(replay).total
-        verb = "are compared" if options["shadow"] else "will be read again"
-        self.stdout.write(f"{total:,} tickets {verb}. {expected.words}")
+        doing = "Comparing" if options["shadow"] else "Reading again"
+        self.stdout.write(f"{doing}: {counted(total, 'ticket')}. {expected.words}")
         if total and not options["no_wait"]:
             self._follow(replay, timezone.now())
             self._report(replay)
@@ -96,13 +97,13 @@ class Command(BaseCommand):
         if not expected.asks or options["yes"]:
             return
         if not sys.stdin.isatty():
-            raise CommandError(f"{expected.tickets:,} tickets. {expected.words} Say --yes if that is meant.")
-        self.stdout.write(f"{expected.tickets:,} tickets will be read. {expected.words}")
+            raise CommandError(f"{counted(expected.tickets, 'ticket')}. {expected.words} Say --yes if that is meant.")
+        self.stdout.write(f"{counted(expected.tickets, 'ticket')} will be read. {expected.words}")
         if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
             raise CommandError("Nothing was done.")
 
     def _rehearse(self, tickets: QuerySet[Ticket], reader: Reader, expected: Estimate, options: dict[str, Any]) -> None:
-        self.stdout.write(f"{expected.tickets:,} tickets would be read again. {expected.words}")
+        self.stdout.write(f"{counted(expected.tickets, 'ticket')} would be read again. {expected.words}")
         for name in ("status", "triage_state", "category__key", "team__key"):
             counts = Counter(tickets.order_by().values_list(name, flat=True))
             told = ", ".join(f"{value or 'none'} {count:,}" for value, count in counts.most_common())
@@ -159,7 +160,7 @@ class Command(BaseCommand):
         for words, count in comparison.remarks(replay):
             self.stdout.write(f"{count:,}: {words}")
         unknown = replay.rows.filter(state="done", cost=None).count()
-        told = f" The cost of {unknown:,} tickets is not known." if unknown else ""
+        told = f" The cost of {counted(unknown, 'ticket')} is not known." if unknown else ""
         self.stdout.write(f"Cost of the model: ${spent.cost or 0:.4f}{told}")
 
     def _compare(self, replay: Replay) -> None:

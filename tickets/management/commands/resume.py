@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from tickets.actions import pausing
+from tickets.words import counted
 from triage.models import Pause
 
 
@@ -25,7 +26,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, skip_before: str | None, **options: Any) -> None:
         if skip_before:
             skipped = pausing.skip(before=_moment(skip_before), by="command:resume")
-            self.stdout.write(f"{skipped:,} tickets are left unread.")
+            self.stdout.write(f"Left unread: {counted(skipped, 'ticket')}.")
         ended = Pause.end(by="manage.py resume")
         self.stdout.write("The machine reads on." if ended else "Nothing was paused.")
 
