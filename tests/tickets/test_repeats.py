@@ -24,6 +24,7 @@ from tickets.models import Category, Draft, Suggestion, Ticket
 from triage.engines.weights import Weights, from_bytes
 from triage.learning import live
 from triage.models import Artifact, User
+from triage.pipeline import read
 
 pytestmark = pytest.mark.django_db(transaction=True)
 REPLY = "Hello Kim Doe,\n\nThank you for the report. We look into the export."
@@ -71,6 +72,34 @@ def test_the_same_text_is_not_read_twice(first: Ticket, make_ticket: MakeTicket,
     assert before is not None
     assert _values(suggestion) == _values(before)
     assert Draft.objects.get(ticket=again).text == Draft.objects.get(ticket=first).text
+
+
+def test_of_the_same_text_in_two_tickets_at_once_one_is_asked_about(make_ticket: MakeTicket, model: Model) -> None:
+    tickets = [make_ticket(requester_name="Kim Doe") for _ in range(3)]
+    asyncio.run(tasks.Drain("interactive").run())
+    assert sorted(model.operations) == ["classify", "draft"]
+    repeats_of = {ticket.latest_suggestion.repeat_of for ticket in Ticket.objects.all() if ticket.latest_suggestion}
+    assert len(repeats_of) == 2 and None in repeats_of and repeats_of - {None} <= {one.pk for one in tickets}
+    assert not triage._in_hand
+
+
+def test_where_the_first_of_the_same_text_could_not_be_read_the_others_are(
+    make_ticket: MakeTicket, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tickets = [make_ticket(requester_name="Kim Doe") for _ in range(3)]
+    broken = iter([True])
+
+    async def breaks_once(*given: Any) -> Any:
+        if next(broken, False):
+            await asyncio.sleep(0.2)
+            raise RuntimeError("a test")
+        return await read(*given)
+
+    monkeypatch.setattr("tickets.actions.triage.read", breaks_once)
+    asyncio.run(tasks.Drain("interactive").run())
+    asyncio.run(tasks.Drain("interactive").run())
+    read_ones = Ticket.objects.filter(pk__in=[one.pk for one in tickets], triage_state="triaged")
+    assert read_ones.count() == 3 and not triage._in_hand
 
 
 def test_the_model_that_read_it_is_kept_with_the_result(first: Ticket) -> None:

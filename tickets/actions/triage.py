@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Executor
-from contextlib import nullcontext
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -82,12 +82,36 @@ async def triage_ticket(
             ticket, inquiry = loaded
             vector = await loop.run_in_executor(executor, _embedding, inquiry)
             context, about = await sync_to_async(_gather)(ticket, inquiry, vector)
-        with tracing(ticket.correlation_id):
-            verdict = await read(inquiry, context)
-        await sync_to_async(_store)(claimed, verdict, about, int((time.monotonic() - began) * 1000))
+        async with _same_text(about.basis) as waited:
+            if waited and context.earlier is None and ticket.read_with == ReadWith.CASCADE:
+                context = replace(context, earlier=await sync_to_async(repeats.earlier)(ticket, inquiry, context))
+            with tracing(ticket.correlation_id):
+                verdict = await read(inquiry, context)
+            await sync_to_async(_store)(claimed, verdict, about, int((time.monotonic() - began) * 1000))
     except Exception as error:
         log.exception("triage_broke", ticket=claimed.pk)
         await sync_to_async(fail)(claimed, f"{type(error).__name__} while reading")
+
+
+@asynccontextmanager
+async def _same_text(basis: str) -> AsyncIterator[bool]:
+    """Whether the same text was being read here and was waited for: its verdict then serves both.
+
+    Waited for once only: where the first reading gave nothing to take over, the others go on side by side.
+    """
+    first = _in_hand.get(basis)
+    if first is not None:
+        await first.wait()
+    mine = _in_hand.setdefault(basis, asyncio.Event()) if basis and first is None else None
+    try:
+        yield first is not None
+    finally:
+        if mine is not None:
+            del _in_hand[basis]
+            mine.set()
+
+
+_in_hand: dict[str, asyncio.Event] = {}  # by what a verdict rests on: what this process reads now
 
 
 def _embedding(inquiry: Inquiry) -> Any:
