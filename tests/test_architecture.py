@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ("triage", "tickets", "analytics")
@@ -54,3 +58,8 @@ def test_pages_take_nothing_from_other_hosts_and_carry_no_inline_code() -> None:
     guilty = [path.name for path in [*TEMPLATES, *static] if outside.search(path.read_text())]
     guilty += [str(path.relative_to(ROOT)) for path in TEMPLATES if inline.search(path.read_text())]
     assert guilty == []
+
+
+@pytest.mark.parametrize("module", sorted(path.stem for path in (ROOT / "triage" / "engines").glob("[a-z]*.py")))
+def test_each_engine_can_be_imported_first(module: str) -> None:
+    subprocess.run([sys.executable, "-c", f"import triage.engines.{module}"], cwd=ROOT, check=True)
