@@ -14,7 +14,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,10 +32,10 @@ class Desk:
 
     port: int
     var: Path
-    process: subprocess.Popen[bytes]
-    ready_seconds: float
+    environment: dict[str, str]
+    process: subprocess.Popen[bytes] | None = None
+    ready_seconds: float = 0.0
     key: str = ""
-    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -46,6 +46,26 @@ class Desk:
         return subprocess.run(
             command, cwd=ROOT, env=self.environment, check=True, stdout=subprocess.PIPE, text=True
         ).stdout
+
+    def start(self) -> float:
+        """Run `manage.py up`: the seconds until web, database and worker answered."""
+        began = time.monotonic()
+        command = [sys.executable, "manage.py", "up"]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=self.environment, stdout=sys.stderr, start_new_session=True
+        )
+        _wait_ready(self.port, self.process)
+        return time.monotonic() - began
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        command = [sys.executable, "manage.py", "stop"]
+        subprocess.run(command, cwd=ROOT, env=self.environment, check=False, stdout=sys.stderr)
 
     def wait_until_read(self, timeout: float = 600) -> None:
         """Return when no ticket waits for the machine."""
@@ -72,13 +92,9 @@ def desk(**environment: str) -> Iterator[Desk]:
             "ADMIN_PASSWORD": "for the benchmark only",
             **environment,
         }
-        began = time.monotonic()
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", "up"], cwd=ROOT, env=env, stdout=sys.stderr, start_new_session=True
-        )
+        running = Desk(port, var, env)
         try:
-            _wait_ready(port, process)
-            running = Desk(port, var, process, time.monotonic() - began, environment=env)
+            running.ready_seconds = running.start()
             os.environ.update({"TRIAGE_VAR": str(var), "PORT": str(port), "DJANGO_SETTINGS_MODULE": "triage.settings"})
             os.environ.update(environment)
             import django
@@ -88,12 +104,7 @@ def desk(**environment: str) -> Iterator[Desk]:
             running.wait_until_read()
             yield running
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-            subprocess.run([sys.executable, "manage.py", "stop"], cwd=ROOT, env=env, check=False, stdout=sys.stderr)
+            running.stop()
 
 
 def _wait_ready(port: int, process: subprocess.Popen[bytes]) -> None:
