@@ -292,7 +292,8 @@ def test_similar_tickets_of_other_teams_are_not_named(desk: Client, reviewed: Ti
     from tickets.models import Team
 
     near, far = make_ticket(title="Near and ours"), make_ticket(title="Near and theirs")
-    vector = [1.0] + [0.0] * 383
+    # Of this test alone: of vectors like those of rolled back tests the index finds the dead rows first.
+    vector = [0.0] * 383 + [1.0]
     for ticket in (reviewed, near, far):
         Ticket.objects.filter(pk=ticket.pk).update(embedding=vector)
     Ticket.objects.filter(pk=far.pk).update(team=Team.objects.get(key="billing"))
