@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WIDTH, HEIGHT = 760, 400
+WIDTH, HEIGHT = 760, 424
 LEFT, RIGHT, TOP, BOTTOM = 64, 744, 56, 312  # of the plot
 STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #454b57; }
@@ -80,16 +80,17 @@ def _unbroken(points: Sequence[tuple[float, float | None]]) -> list[list[tuple[f
 
 
 def _legend(lines: Sequence[Line], *, stops: bool) -> list[str]:
-    parts, at, below = [], float(LEFT), HEIGHT - 16
+    parts, at, below = [], float(LEFT), HEIGHT - 40
     for line in lines:
         parts.append(f'<line class="line {line.kind}" x1="{at:g}" y1="{below}" x2="{at + 28:g}" y2="{below}"/>')
         parts.append(_text(at + 36, below + 4, line.name, "start"))
         at += 56 + 7 * len(line.name)
-    parts.append(f'<path class="fit" d="M{at + 5:g} {below - 5}l5 9h-10z"/>')
-    parts.append(_text(at + 16, below + 4, "a fit goes into force", "start"))
+    below = HEIGHT - 16
+    parts.append(f'<path class="fit" d="M{LEFT + 14} {below - 5}l5 9h-10z"/>')
+    parts.append(_text(LEFT + 36, below + 4, "a fit goes into force", "start"))
     if stops:
-        parts.append(f'<path class="stop" d="{_cross(at + 160, below)}"/>')
-        parts.append(_text(at + 172, below + 4, "the audit stops applying", "start"))
+        parts.append(f'<path class="stop" d="{_cross(LEFT + 215, below)}"/>')
+        parts.append(_text(LEFT + 231, below + 4, "the audit stops applying", "start"))
     return parts
 
 
