@@ -165,19 +165,28 @@ def _deliver_in_thread(claimed: Claimed) -> None:
         connections.close_all()  # a sender's thread ends with the drain, and its connection with it
 
 
-def warm() -> None:
-    """Load what reading needs, so that the first ticket does not wait for it."""
-    from triage.embedding import embed
+def warm_shared() -> None:
+    """Load what all workers read and none writes, before they are forked: they share its memory."""
     from triage.engines import language, rules, tags
-    from triage.learning.live import load_local
 
     try:
-        embed("warm")
         language.detect("warm")
         rules.load().measured()
         tags.load()
-        load_local()
         calls.warm()
+    except Exception:
+        log.exception("not_warmed")
+
+
+def warm() -> None:
+    """Load what else reading needs, so that the first ticket does not wait for it."""
+    from triage.embedding import embed
+    from triage.learning.live import load_local
+
+    warm_shared()
+    try:
+        embed("warm")
+        load_local()
     except Exception:
         log.exception("not_warmed")
 

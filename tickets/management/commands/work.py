@@ -18,7 +18,7 @@ from django.core.management.base import BaseCommand
 from django.db import close_old_connections, connections
 
 from tickets import tasks
-from triage import calls, queue
+from triage import queue
 from triage.cluster import STOP_SECONDS, Child, ClusterProcess
 from triage.models import Heartbeat
 from triage.watch import die_with_parent
@@ -63,7 +63,7 @@ class Supervisor:
     def run(self) -> None:
         for end in (signal.SIGTERM, signal.SIGINT):
             signal.signal(end, lambda *_: self.stop.set())
-        calls.warm()
+        tasks.warm_shared()
         gc.collect()
         gc.freeze()  # what is forked from here shares these pages as long as nobody collects them
         try:
