@@ -61,7 +61,10 @@ def take_back_expired() -> int:
 
 
 async def work(claimed: Claimed, executor: Executor | None = None, gate: asyncio.Semaphore | None = None) -> None:
-    """Do one claimed row, prepared behind `gate`. Whatever goes wrong is kept with it; no ticket is touched."""
+    """Do one claimed row, prepared behind `gate`. Whatever goes wrong is kept with it.
+
+    A comparison touches no ticket.
+    """
     try:
         async with gate or nullcontext():
             loaded = await sync_to_async(_load)(claimed)

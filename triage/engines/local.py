@@ -109,9 +109,10 @@ class LocalEngine:
 
     def _allowed(self, taxonomy: Taxonomy) -> Sequence[NDArray[np.bool_] | None]:
         """By head, which values may be given; None: all of them. The same taxonomy comes with many texts."""
-        if self._allowed_by is None or self._allowed_by[0] is not taxonomy:
-            self._allowed_by = (taxonomy, tuple(_allowed(head, taxonomy) for head in self.heads))
-        return self._allowed_by[1]
+        remembered = self._allowed_by  # looked at once: another thread may come with another taxonomy
+        if remembered is None or remembered[0] is not taxonomy:
+            remembered = self._allowed_by = (taxonomy, tuple(_allowed(head, taxonomy) for head in self.heads))
+        return remembered[1]
 
     def _telling_words(self, chosen: Sequence[tuple[int, int]], features: Any) -> list[list[str]]:
         """The words that spoke most for each of these values, given as the place of its head, and its own there."""

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -87,6 +90,25 @@ def test_it_never_leaves_the_taxonomy(local: LocalEngine, write: Write) -> None:
     assert readings["category"].value in {"bug", "other"}
     assert readings["component"].value in {"api", None}
     assert "team" not in readings
+
+
+def test_threads_with_different_taxonomies_do_not_get_each_others_values(
+    local: LocalEngine, taxonomy: Taxonomy
+) -> None:
+    narrow = Taxonomy((Label("bug", "Bug", ""),), (), ())
+    wanted = {id(one): repr(local._allowed(one)) for one in (taxonomy, narrow)}
+    assert len(set(wanted.values())) == 2
+
+    def ask(one: Taxonomy) -> bool:
+        return all(repr(local._allowed(one)) == wanted[id(one)] for _ in range(150))
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert all(pool.map(ask, [taxonomy, narrow] * 4))
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_reading_is_deterministic(payload: bytes, taxonomy: Taxonomy, write: Write) -> None:
