@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path
 
 from tickets.consumers import DeskConsumer
-from tickets.views import pause, queue, replays, reply, review, sign_in, steps, ticket, welcome
+from tickets.views import pause, queue, replays, reply, review, settings, sign_in, steps, ticket, welcome
 
 app_name = "tickets"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -12,6 +12,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sign-out/", sign_in.sign_out, name="sign-out"),
     path("welcome/", welcome.page, name="welcome"),
     path("welcome/dismissal/", welcome.dismissal, name="dismissal"),
+    path("settings/", settings.you, name="settings"),
     path("pause/end/", pause.end, name="pause-end"),
     path("replays/", replays.page, name="replays"),
     path("replays/new/", replays.new, name="new-replay"),

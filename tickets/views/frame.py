@@ -29,7 +29,7 @@ RAIL = (
     ("Dashboard", "/", "squares-2x2"),
     ("Calls", "/calls/", "arrow-path-rounded-square"),
     ("Summary", "/summary/", "document-text"),
-    ("Settings", "/admin/", "cog-6-tooth"),
+    ("Settings", "/settings/", "cog-6-tooth"),
 )
 
 
@@ -53,10 +53,9 @@ def frame(request: HttpRequest) -> dict[str, Any]:
             icon,
             here=path == address or (address != "/" and path.startswith(address)),
             counts=address == "/tickets/",
-            foot=address == "/admin/",
+            foot=address == "/settings/",
         )
         for word, address, icon in RAIL
-        if address != "/admin/" or user.is_staff
     ]
     return {
         "rail": items,
