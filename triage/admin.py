@@ -261,7 +261,7 @@ def fit_fields(artifact: Artifact) -> list[dict[str, Any]]:
                 "seen": seen,
                 "right": right,
                 "at_least": lower_bound(right, seen),
-                "stopped": name in artifact.stopped,
+                "stopped": name in artifact.stopped_fields,
             }
         )
     return rows

@@ -14,7 +14,8 @@ from tests.running import RunningDesk
 pytestmark = pytest.mark.browser
 PHONE = {"width": 390, "height": 844}
 INSIDE = ("/", "/tickets/", "/tickets/?status=escalated", "/tickets/?q=nothing-has-this-word", "/tickets/{number}/",
-          "/calls/", "/summary/", "/welcome/", "/settings/", "/replays/", "/replays/new/", "/tickets/999999/")  # fmt: skip
+          "/calls/", "/summary/", "/welcome/", "/settings/", "/replays/", "/replays/new/",
+          "/tickets/999999/")  # fmt: skip
 OUTSIDE = ("/sign-in/", "/support/", "/support/t/forged/")
 
 
@@ -64,8 +65,8 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(visit: Visit, desk: Running
 def test_every_page_keeps_to_the_content_security_policy_and_to_the_desk(visit: Visit, desk: RunningDesk) -> None:
     number = desk.rows("SELECT max(number) FROM tickets_ticket WHERE status = 'in_review'")[0][0]
     page = visit("/tickets/")
-    for address in ("/", "/tickets/", f"/tickets/{number}/", "/calls/", "/summary/", "/welcome/", "/settings/", "/support/",
-                    "/api/v1/docs", "/admin/"):  # fmt: skip
+    for address in ("/", "/tickets/", f"/tickets/{number}/", "/calls/", "/summary/", "/welcome/", "/settings/",
+                    "/support/", "/api/v1/docs", "/admin/"):  # fmt: skip
         page.goto(address)
         settle(page)
 

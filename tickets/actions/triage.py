@@ -199,6 +199,7 @@ def _keep(ticket: Ticket, verdict: Verdict, about: _About, milliseconds: int) ->
             }
             for name, reading in verdict.fields.items()
         },
+        withheld={name: list(value) if isinstance(value, tuple) else value for name, value in verdict.withheld.items()},
         confidence=verdict.confidence,
         escalated=verdict.escalated,
         escalation_reason=verdict.escalation_reason[:300],

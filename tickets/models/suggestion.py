@@ -14,6 +14,8 @@ class Suggestion(models.Model):
     ticket = models.ForeignKey(Ticket, models.CASCADE, related_name="suggestions")
     # {field: {value, confidence, band, reason, engine, because: [numbers of decided tickets]}}
     fields = models.JSONField()
+    # {field: what the local engine would have applied, had the audit sample not stopped it}
+    withheld = models.JSONField(default=dict, blank=True)
     confidence = models.FloatField()
     escalated = models.BooleanField()
     escalation_reason = models.CharField(max_length=300, blank=True)

@@ -28,6 +28,7 @@ NEIGHBOURS = 8
 CERTAIN = 0.99
 # Below this likeness a neighbour is no argument.
 AKIN = 0.45
+STOPPED = "Only suggested: of what was applied lately, too little was right."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,14 @@ class Neighbour:
 
 
 class LocalEngine:
-    """Weights put to use. `version` names the fit; reading is thread-safe."""
+    """Weights put to use. `version` names the fit; reading is thread-safe.
 
-    def __init__(self, weights: Weights, version: str) -> None:
+    Fields that are `stopped` are suggested at most, with the reason, and marked where they would have been applied.
+    """
+
+    def __init__(self, weights: Weights, version: str, stopped: frozenset[str] = frozenset()) -> None:
         self._weights = weights
+        self._stopped = stopped
         self._version = version
         self._rows = starter.rows() if weights.reference is not None else ()
         self._columns: list[slice] = []
@@ -61,7 +66,7 @@ class LocalEngine:
 
     @property
     def suggested_only(self) -> frozenset[str]:
-        return frozenset(head.name for head in self.heads if head.apply_from is None)
+        return self._stopped | {head.name for head in self.heads if head.apply_from is None}
 
     def read(
         self, inquiry: Inquiry, vector: Vector, taxonomy: Taxonomy, examples: Sequence[Decided] = ()
@@ -87,8 +92,14 @@ class LocalEngine:
             confidence = head.confidence(likely, familiar)
             reason = _reason(head, best, words, neighbours, familiar)
             applies = head.apply_from is not None and confidence >= head.apply_from
+            withheld = applies and head.name in self._stopped
             readings[cast(FieldName, head.name)] = FieldReading(
-                head.values[best], min(CERTAIN, confidence), reason, "local", "apply" if applies else "suggest"
+                head.values[best],
+                min(CERTAIN, confidence),
+                f"{reason} {STOPPED}" if withheld else reason,
+                "local",
+                "apply" if applies and not withheld else "suggest",
+                withheld=withheld,
             )
         tagged = tag(text, neighbours, taxonomy)
         confidence = tagged.probability * familiar

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -24,7 +23,7 @@ _LOCK_KEY = 7_461_001  # any number nobody else uses: one process fits, the othe
 
 _lock = threading.Lock()
 _loaded: LocalEngine | None = None
-_stopped: set[str] = set()
+_stopped: frozenset[str] = frozenset()
 _looked_at = 0.0
 
 
@@ -38,10 +37,10 @@ def load_local() -> LocalEngine:
         if (
             artifact is None
             or _loaded is None
-            or (artifact.version, set(artifact.stopped)) != (_loaded.version, _stopped)
+            or (artifact.version, artifact.stopped_fields) != (_loaded.version, _stopped)
         ):
             _loaded = _engine(artifact)
-            _stopped = set(artifact.stopped) if artifact else set()
+            _stopped = artifact.stopped_fields if artifact else frozenset()
         _looked_at = time.monotonic()
         return _loaded
 
@@ -115,11 +114,7 @@ def _readable(artifact: Artifact | None) -> LocalEngine | None:
         if not about.get("decided_texts"):
             return None
         weights.reference = None  # what people decided still counts; the examples it would name are others now
-    # What the audit sample has shown to apply too much is suggested only, until another fit.
-    weights.heads = tuple(
-        replace(head, apply_from=None) if head.name in artifact.stopped else head for head in weights.heads
-    )
-    return LocalEngine(weights, artifact.version)
+    return LocalEngine(weights, artifact.version, artifact.stopped_fields)
 
 
 @contextmanager

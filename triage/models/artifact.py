@@ -33,7 +33,9 @@ class Artifact(models.Model):
         help_text="What people said about applied values drawn by lot: {field: {right, seen}}.",
     )
     stopped = models.JSONField(
-        default=dict, blank=True, help_text="Fields that it applies no more: {field: what the audit sample showed}."
+        default=dict,
+        blank=True,
+        help_text="Fields that it applied no more: {field: what the audit sample showed, and when it was `lifted`}.",
     )
     live = models.BooleanField(default=False, help_text="In force: every process reads with it within seconds.")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -49,14 +51,25 @@ class Artifact(models.Model):
         return f"{self.get_kind_display()} {self.version}{' (live)' if self.live else ''}"
 
     def put_in_force(self, *, why: str, by: User | None = None, rollback: bool = False) -> None:
-        """Let every process read with this one instead of what was, and write down who wanted it and why."""
+        """Let every process read with this one instead of what was, and write down who wanted it and why.
+
+        A stop is the field's and not the fit's: the world has changed, and most of what a fit knows is older than that.
+        """
         with transaction.atomic():
             others = Artifact.objects.select_for_update().filter(kind=self.kind, live=True).exclude(pk=self.pk)
+            for other in others.defer("payload"):
+                standing = {name: other.stopped[name] for name in other.stopped_fields - self.stopped_fields}
+                self.stopped = self.stopped | standing
             others.update(live=False)
             self.live = True
-            self.save(update_fields=["live"])
+            self.save(update_fields=["live", "stopped"])
             Reign.objects.filter(artifact__kind=self.kind, ended_at=None).update(ended_at=timezone.now())
             Reign.objects.create(artifact=self, why=why, by=by, rollback=rollback)
+
+    @property
+    def stopped_fields(self) -> frozenset[str]:
+        """The fields whose stop still stands."""
+        return frozenset(name for name, stop in self.stopped.items() if "lifted" not in stop)
 
     @property
     def verdict(self) -> str:

@@ -31,6 +31,7 @@ async def read(inquiry: Inquiry, context: Context) -> Verdict:
         model=classified.model or (drafted.model if drafted else ""),
         prompt_version=classified.prompt_version or (drafted.prompt_version if drafted else ""),
         complete=classified.complete,
+        withheld=classified.withheld,
         repeat_of=context.earlier.number if context.earlier else None,
         notes=(*classified.notes, *(drafted.notes if drafted else ())),
     )

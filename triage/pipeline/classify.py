@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -13,7 +13,7 @@ from triage.engines import cascade, rules
 from triage.engines import model as model_engine
 from triage.engines.language import FOREIGN_CAP, Language, detect
 from triage.pipeline.summary import summarise
-from triage.pipeline.types import FIELDS, Context, FieldName, FieldReading, Inquiry, NoAnswer, Readings
+from triage.pipeline.types import FIELDS, Context, FieldName, FieldReading, FieldValue, Inquiry, NoAnswer, Readings
 
 log = structlog.get_logger(__name__)
 # Below this likeness a decided ticket is no argument for a value, and is not named as one.
@@ -28,6 +28,7 @@ class Classified:
     prompt_version: str = ""
     notes: tuple[str, ...] = ()
     complete: bool = True
+    withheld: Mapping[FieldName, FieldValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ async def classify(inquiry: Inquiry, context: Context) -> Classified:
         prompt_version=answer.prompt_version,
         notes=tuple(notes),
         complete=not notes,
+        withheld={name: reading.value for name, reading in heard.local.items() if reading.withheld},
     )
 
 
@@ -134,6 +136,7 @@ def _capped(readings: Readings, language: Language) -> dict[FieldName, FieldRead
             confidence=min(reading.confidence, FOREIGN_CAP),
             reason=f"{note} {reading.reason}".strip(),
             band="suggest" if reading.band == "apply" else reading.band,
+            withheld=False,
         )
         for name, reading in readings.items()
     }

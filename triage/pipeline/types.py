@@ -156,7 +156,8 @@ class FieldReading:
     """What one engine thinks of one field. `confidence` is a calibrated probability, 0 to 1.
 
     `because` are the numbers of the decided tickets that speak for the value, nearest first. They stand apart from the
-    reason, for not everybody who reads it may know of those tickets.
+    reason, for not everybody who reads it may know of those tickets. `withheld`: sure enough to be applied, but the
+    audit sample has shown that too little of what was applied is right.
     """
 
     value: FieldValue
@@ -165,6 +166,7 @@ class FieldReading:
     engine: EngineName
     band: Band = "suggest"
     because: tuple[int, ...] = ()
+    withheld: bool = False
 
 
 Readings = Mapping[FieldName, FieldReading]
@@ -271,7 +273,10 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the machine thinks of a ticket: a reading for each field, whether a person must look first, a draft."""
+    """What the machine thinks of a ticket: a reading for each field, whether a person must look first, a draft.
+
+    `withheld` is what the local engine would have applied of the fields that the audit sample stopped.
+    """
 
     fields: Mapping[FieldName, FieldReading]
     escalated: bool
@@ -282,6 +287,7 @@ class Verdict:
     notes: tuple[str, ...] = ()
     complete: bool = True  # False: an engine that should have read it could not
     repeat_of: int | None = None
+    withheld: Mapping[FieldName, FieldValue] = field(default_factory=dict)
 
     @property
     def confidence(self) -> float:

@@ -67,7 +67,7 @@ class Command(BaseCommand):
         for artifact in Artifact.objects.exclude(audit={}).defer("payload")[:3]:
             for name, found in artifact.audit.items():
                 bound = lower_bound(found["right"], found["seen"])
-                stopped = ", applied no more" if name in artifact.stopped else ""
+                stopped = ", applied no more" if name in artifact.stopped_fields else ""
                 self.stdout.write(
                     f"Audited of {artifact.version}: {name} {found['right']} of {found['seen']} right, "
                     f"at least {bound:.1%}{stopped}."
