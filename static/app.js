@@ -1,4 +1,4 @@
-// The desk's own behaviour: theme, toasts, menus, keys. Live updates are in live.js. No eval, no inline handlers.
+// The desk's own behaviour: theme, toasts, menus. Live updates are in live.js, keys in keys.js. No eval, no inline handlers.
 (function () {
   "use strict";
   var root = document.documentElement;
@@ -52,7 +52,7 @@
 
   // ── Clicks ──
   document.addEventListener("click", function (event) {
-    var hit = event.target.closest("[data-theme-switch], [data-dismiss], [data-copy], [data-show-keys], [data-toggle]");
+    var hit = event.target.closest("[data-theme-switch], [data-dismiss], [data-copy], [data-toggle]");
     document.querySelectorAll("details.menu[open]").forEach(function (menu) {
       if (!menu.contains(event.target)) menu.open = false;
     });
@@ -66,7 +66,6 @@
       navigator.clipboard.writeText(document.querySelector(hit.dataset.copy).textContent.trim())
         .then(function () { toast("Copied."); }, function () { toast("The browser did not allow copying.", "warning"); });
     }
-    if ("showKeys" in hit.dataset) showKeys();
     if (hit.dataset.toggle) {
       var sheet = document.querySelector(hit.dataset.toggle);
       sheet.hidden = !sheet.hidden;
@@ -74,44 +73,13 @@
     }
   });
 
-  // ── Keys ──
-  function showKeys() {
-    var list = document.getElementById("keys");
-    if (list && !list.open) list.showModal();
-  }
+  // ── Escape closes what is open ── (all other keys are in keys.js)
   function typing(target) { return target.closest("input, textarea, select, [contenteditable]"); }
-  var places = { q: "/tickets/", d: "/", c: "/calls/", s: "/summary/" }, before = "";
   document.addEventListener("keydown", function (event) {
-    if (event.key === "Escape") {
-      document.querySelectorAll("details.menu[open], details.why[open]").forEach(function (menu) {
-        menu.open = false; menu.querySelector("summary").focus();
-      });
-    }
-    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
-    var last = before; before = event.key;
-    if (event.key === "?") { showKeys(); event.preventDefault(); }
-    else if (event.key === "/") { var search = document.getElementById("search"); if (search) { search.focus(); search.select(); event.preventDefault(); } }
-    else if (last === "g" && places[event.key]) { before = ""; location.assign(places[event.key]); }
-  });
-
-  // ── The queue and the ticket by key ──
-  function step(by) {
-    var links = Array.from(document.querySelectorAll("#rows .row-link"));
-    if (!links.length) return;
-    var at = links.findIndex(function (link) { return link.closest(".row").contains(document.activeElement); });
-    var next = links[at < 0 ? (by > 0 ? 0 : links.length - 1) : Math.max(0, Math.min(links.length - 1, at + by))];
-    next.focus();
-    next.closest(".row").scrollIntoView({ block: "nearest" });
-  }
-  function press(id) { var button = document.getElementById(id); if (button && !button.disabled) { button.click(); return true; } return false; }
-  document.addEventListener("keydown", function (event) {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.id === "reply-text") { event.preventDefault(); press("approve"); return; }
-    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || document.querySelector("dialog[open]")) return;
-    if (event.key === "j") step(1);
-    else if (event.key === "k") step(-1);
-    else if (event.key === "a") press("accept-all");
-    else if (event.key === "m") press("show-suggested");
-    else if (event.key === "e") { var editor = document.getElementById("reply-text"); if (editor) { editor.focus(); event.preventDefault(); } }
+    if (event.key !== "Escape") return;
+    document.querySelectorAll("details.menu[open], details.why[open]").forEach(function (menu) {
+      menu.open = false; menu.querySelector("summary").focus();
+    });
   });
 
   // ── Selects that apply at once ──

@@ -27,6 +27,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tickets/<int:number>/review/", review.decide, name="review"),
     path("tickets/<int:number>/reversal/", review.reversal, name="reversal"),
     path("tickets/<int:number>/draft/", reply.draft, name="draft"),
+    path("tickets/<int:number>/draft/changes/", reply.changes, name="draft-changes"),
     path("tickets/<int:number>/approval/", reply.approval, name="approval"),
     path("tickets/<int:number>/deliveries/<int:pk>/", reply.delivery, name="delivery"),
     path("tickets/<int:number>/escalation/", steps.escalation, name="escalation"),

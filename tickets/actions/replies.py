@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -12,7 +13,7 @@ from tickets.actions.drafts import clean_reply, last_inbound
 from tickets.actions.errors import Conflict, Flagged, Invalid
 from tickets.actions.review import require_decider
 from tickets.channels import CHANNELS
-from tickets.flagged import flags_of
+from tickets.flagged import flags_of, stored
 from tickets.live import announce
 from tickets.models import ApiKey, Delivery, Draft, Message, Requester, Review, Status, Suggestion, Ticket
 from triage import correlation
@@ -30,6 +31,7 @@ def approve(
     replied: int | None = None,
     keep_open: bool = False,
     accept_flags: Collection[str] | bool = False,
+    undo_seconds: int = 0,
     api_key: ApiKey | None = None,
 ) -> Delivery:
     """Approve `text` as the reply and hand it to the outbox, once.
@@ -37,15 +39,15 @@ def approve(
     `version` is the draft's that the person saw (0: there was none), `answers` the primary key of the customer's last
     message they saw, `replied` that of the desk's last reply they saw (0: there was none): who has seen a reply may
     send another after it. Without `replied` the customer has to write before a second one. `accept_flags` are the words
-    that stand in neither conversation nor sources and shall be sent all the same, or True for whatever there is.
-    Raises Conflict when somebody sent first or ended the ticket, the draft changed, or the customer wrote meanwhile;
-    Flagged when the text has such words that nobody accepted; Invalid when there is nothing to send or nobody to send
-    it to.
+    that stand in neither conversation nor sources and shall be sent all the same, or True for whatever there is. It
+    leaves after `undo_seconds`. Raises Conflict when somebody sent first or ended the ticket, the draft changed, or the
+    customer wrote meanwhile; Flagged when the text has such words that nobody accepted; Invalid when there is nothing
+    to send or nobody to send it to.
     """
     require_decider(by)
     text = clean_reply(text)
     with transaction.atomic():
-        held = Ticket.objects.select_for_update(of=("self",)).select_related("requester", "source").get(pk=ticket.pk)
+        held = _held(ticket.pk)
         draft = Draft.objects.filter(ticket=held).select_related("suggestion").first()
         _refuse_if_overtaken(held, draft, version, answers, replied)
         if held.requester is None:
@@ -61,7 +63,7 @@ def approve(
             by=by,
             api_key=api_key,
         )
-        delivery = _enqueue(held, held.requester, review, by)
+        delivery = _enqueue(held, held.requester, review, undo_seconds)
         Draft.objects.filter(ticket=held).delete()
         held.first_replied_at = held.first_replied_at or timezone.now()
         held.set_status(Status.WAITING if keep_open else Status.RESOLVED)
@@ -69,6 +71,44 @@ def approve(
         ring("interactive")
         announce(held, "reply")
     return delivery
+
+
+def take_back(*, delivery: Delivery, by: User) -> Draft:
+    """Stop an approved reply before it leaves: it is the draft again, and the ticket as it was.
+
+    The approval stays on record, and so does who took it back. Raises Conflict when it is on its way already.
+    """
+    require_decider(by)
+    with transaction.atomic():
+        held = _held(delivery.ticket_id)
+        waiting = Delivery.objects.select_for_update(of=("self",)).filter(pk=delivery.pk, ticket=held)
+        reply = waiting.select_related("review__suggestion", "message").first()
+        if reply is None or not reply.can_be_taken_back:
+            raise Conflict("left", "This reply has left. It cannot be taken back any more.")
+        review, message = reply.review, reply.message
+        Review.objects.create(
+            ticket=held, suggestion=review.suggestion, decision=Review.Decision.WITHDRAWN, text=review.text, by=by
+        )
+        latest = last_inbound(held)
+        draft = Draft.objects.filter(ticket=held).first() or Draft(ticket=held, version=0)
+        draft.suggestion, draft.text, draft.editor, draft.answers_id = review.suggestion, review.text, by, latest
+        draft.stale = latest is not None and latest > message.pk  # the customer wrote after it was approved
+        draft.flags = stored(flags_of(held, draft.text, draft.suggestion))
+        draft.version += 1
+        draft.save()
+        reply.delete()
+        message.delete()
+        if not held.messages.filter(kind=Message.Kind.OUTBOUND).exists():
+            held.first_replied_at = None
+        if not draft.stale:
+            held.set_status(Status(reply.status_before))
+        held.save(update_fields=["status", "resolved_at", "first_replied_at", "updated_at"])
+        announce(held, "reply")
+    return draft
+
+
+def _held(number: int) -> Ticket:
+    return Ticket.objects.select_for_update(of=("self",)).select_related("requester", "source").get(pk=number)
 
 
 def _refuse_if_overtaken(
@@ -102,10 +142,10 @@ def _accepted(ticket: Ticket, text: str, suggestion: Suggestion | None, accept: 
     return "\n".join(f"Sent with {flag.words}" for flag in asking)
 
 
-def _enqueue(ticket: Ticket, recipient: Requester, review: Review, by: User) -> Delivery:
-    channel = CHANNELS[ticket.source.kind].replies_by
+def _enqueue(ticket: Ticket, recipient: Requester, review: Review, undo_seconds: int) -> Delivery:
+    channel, now = CHANNELS[ticket.source.kind].replies_by, timezone.now()
     message = Message.objects.create(
-        ticket=ticket, kind=Message.Kind.OUTBOUND, text=review.text, author=by, created_at=timezone.now()
+        ticket=ticket, kind=Message.Kind.OUTBOUND, text=review.text, author=review.by, created_at=now
     )
     return Delivery.objects.create(
         ticket=ticket,
@@ -113,5 +153,7 @@ def _enqueue(ticket: Ticket, recipient: Requester, review: Review, by: User) -> 
         review=review,
         channel=channel,
         recipient=recipient.email,
+        not_before=now + timedelta(seconds=undo_seconds),
+        status_before=ticket.status,
         correlation_id=correlation.current() or ticket.correlation_id,
     )

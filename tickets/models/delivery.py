@@ -4,7 +4,9 @@ import uuid
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
+from tickets.models.choices import Status
 from tickets.models.message import Message
 from tickets.models.review import Review
 from tickets.models.ticket import Ticket
@@ -32,6 +34,8 @@ class Delivery(Work):
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     sent_at = models.DateTimeField(null=True, blank=True)
+    # what the ticket's status goes back to where the reply is taken back before it left
+    status_before = models.CharField(max_length=10, choices=Status, blank=True, editable=False)
     correlation_id = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -45,6 +49,11 @@ class Delivery(Work):
             models.Index(fields=["not_before"], condition=Q(state="queued"), name="delivery_due"),
             models.Index(fields=["lease_until"], condition=Q(state="sending"), name="delivery_leased"),
         ]
+
+    @property
+    def can_be_taken_back(self) -> bool:
+        """Whether it has not left: nobody has begun to send it, and its time has not come."""
+        return self.state == self.State.QUEUED and not self.attempts and self.not_before > timezone.now()
 
     def __str__(self) -> str:
         return f"Reply to #{self.ticket_id}, {self.get_state_display().lower()}"

@@ -5,6 +5,7 @@ from typing import Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from tickets.models.person import Requester
 from tickets.models.ticket import Ticket
@@ -14,6 +15,11 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def conversation(self) -> Self:
         """What customer and desk said to each other, oldest first; no comments, no notes of the system."""
         return self.filter(kind__in=(Message.Kind.INBOUND, Message.Kind.OUTBOUND)).order_by("pk")
+
+    def for_customers(self) -> Self:
+        """The conversation as far as it has left the desk: without a reply that can still be taken back."""
+        waits = Q(delivery__state="queued", delivery__attempts=0, delivery__not_before__gt=timezone.now())
+        return self.conversation().exclude(waits)
 
 
 class Message(models.Model):

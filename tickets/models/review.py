@@ -16,6 +16,8 @@ class Review(models.Model):
         CORRECTED = "corrected", "Corrected"
         APPROVED = "approved", "Approved the reply"
         ESCALATED = "escalated", "Escalated"
+        WITHDRAWN = "withdrawn", "Took the reply back"
+        REJECTED = "rejected", "Rejected the suggestion"
 
     ticket = models.ForeignKey(Ticket, models.CASCADE, related_name="reviews")
     suggestion = models.ForeignKey(Suggestion, models.SET_NULL, null=True, blank=True, related_name="reviews")

@@ -19,17 +19,18 @@ class RailItem:
     word: str
     address: str
     icon: str
+    key: str
     here: bool
     counts: bool = False
     foot: bool = False
 
 
 RAIL = (
-    ("Queue", "/tickets/", "inbox-stack"),
-    ("Dashboard", "/", "squares-2x2"),
-    ("Calls", "/calls/", "arrow-path-rounded-square"),
-    ("Summary", "/summary/", "document-text"),
-    ("Settings", "/settings/", "cog-6-tooth"),
+    ("Queue", "/tickets/", "inbox-stack", "g q"),
+    ("Dashboard", "/", "squares-2x2", "g d"),
+    ("Calls", "/calls/", "arrow-path-rounded-square", "g c"),
+    ("Summary", "/summary/", "document-text", "g s"),
+    ("Settings", "/settings/", "cog-6-tooth", "g t"),
 )
 
 
@@ -51,11 +52,12 @@ def frame(request: HttpRequest) -> dict[str, Any]:
             word,
             address,
             icon,
+            key,
             here=path == address or (address != "/" and path.startswith(address)),
             counts=address == "/tickets/",
             foot=address == "/settings/",
         )
-        for word, address, icon in RAIL
+        for word, address, icon, key in RAIL
     ]
     return {
         "rail": items,

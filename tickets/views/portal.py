@@ -149,7 +149,7 @@ def _turns(ticket: Ticket) -> list[Turn]:
             if message.kind == Message.Kind.OUTBOUND
             else mark_safe(linebreaks(message.text, autoescape=True)),  # noqa: S308  escaped by it
         )
-        for message in ticket.messages.conversation().select_related("author", "requester")
+        for message in ticket.messages.for_customers().select_related("author", "requester")
     ]
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.views.decorators.http import require_POST
 
 from tickets.actions import deliveries, drafts, replies
-from tickets.actions.errors import Invalid, Refused
+from tickets.actions.errors import Conflict, Invalid, Refused
+from tickets.answered import answered
+from tickets.difference import difference
 from tickets.flagged import Shown, shown
-from tickets.models import Draft, Ticket
+from tickets.models import TEXT_LIMIT, Draft, Ticket
 from tickets.views.frame import person
 from tickets.views.ticket import done, refused, seen
 
@@ -19,6 +22,8 @@ from tickets.views.ticket import done, refused, seen
 @login_required
 def draft(request: HttpRequest, number: int) -> HttpResponse:
     """Keep the text (autosave sends `quiet`), or with `restore` go back to what was suggested.
+
+    With `insert`, the number of a similar ticket, the answer given there is put after the text.
 
     Fragments: _draft_saved.html for an autosave, else the pieces with the editor.
     """
@@ -29,6 +34,8 @@ def draft(request: HttpRequest, number: int) -> HttpResponse:
             restored = drafts.restore(ticket=ticket, by=by)
             undo = {"undo_text": text, "undo_version": restored.version}
             return done(request, ticket, "This is the suggested reply again.", also=["reply"], **undo)
+        if chosen := _key(request, "insert"):
+            text = f"{text.rstrip()}\n\n{_answer(request, ticket, chosen)}".strip()
         answers = _key(request, "answers")
         saved = drafts.save(ticket=ticket, text=text, version=_version(request, ticket), by=by, answers=answers)
     except Refused as why:
@@ -38,6 +45,17 @@ def draft(request: HttpRequest, number: int) -> HttpResponse:
             request, "tickets/_draft_saved.html", {"draft": saved, "ticket": ticket, "flags": _news(request, saved)}
         )
     return done(request, ticket, "The draft is kept.", also=["reply"])
+
+
+@require_POST
+@login_required
+def changes(request: HttpRequest, number: int) -> HttpResponse:
+    """How the posted text differs from what was suggested. Changes nothing. Fragment: _difference.html."""
+    ticket = seen(request, number)
+    suggestion = ticket.latest_suggestion
+    parts = difference(suggestion.draft, _text(request)[:TEXT_LIMIT]) if suggestion and suggestion.draft else []
+    changed = any(part.kind != "same" for part in parts)
+    return render(request, "tickets/_difference.html", {"ticket": ticket, "parts": parts, "changed": changed})
 
 
 @require_POST
@@ -57,6 +75,7 @@ def approval(request: HttpRequest, number: int) -> HttpResponse:
             by=person(request),
             keep_open=keep_open,
             accept_flags=_flagged(request) if request.POST.get("accept_flags") else (),
+            undo_seconds=settings.UNDO_SECONDS,
         )
     except Refused as why:
         return refused(request, ticket, why, typed=text)
@@ -67,10 +86,20 @@ def approval(request: HttpRequest, number: int) -> HttpResponse:
 @require_POST
 @login_required
 def delivery(request: HttpRequest, number: int, pk: int) -> HttpResponse:
-    """A person's `decision` on a reply that failed or got lost: "retry" or "sent". Fragments: the pieces."""
+    """A person's `decision` on a reply: "undo" before it leaves, "retry" or "sent" where it failed or got lost.
+
+    Fragments: the pieces, with the editor after an undo.
+    """
     ticket = seen(request, number)
-    chosen = get_object_or_404(ticket.deliveries, pk=pk)
+    chosen = ticket.deliveries.filter(pk=pk).first()
     try:
+        if request.POST.get("decision") == "undo":
+            if chosen is None:  # somebody was quicker
+                raise Conflict("taken_back", "This reply was taken back already.")
+            replies.take_back(delivery=chosen, by=person(request))
+            return done(request, ticket, "Nothing was sent. The reply is a draft again.", also=["reply"])
+        if chosen is None:
+            raise Http404
         if request.POST.get("decision") == "retry":
             deliveries.retry(delivery=chosen, by=person(request))
             return done(request, ticket, "The reply is being sent again.")
@@ -80,6 +109,13 @@ def delivery(request: HttpRequest, number: int, pk: int) -> HttpResponse:
         raise Invalid("not_a_choice", "Send it again, or say that it was sent.", field="decision")
     except Refused as why:
         return refused(request, ticket, why)
+
+
+def _answer(request: HttpRequest, ticket: Ticket, number: int) -> str:
+    found = next((one for one in answered(ticket, person(request)) if one.number == number), None)
+    if found is None:
+        raise Invalid("no_answer", "There is no answer to insert from this ticket any more.", field="insert")
+    return found.text
 
 
 def _text(request: HttpRequest) -> str:

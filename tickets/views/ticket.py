@@ -21,6 +21,7 @@ from django.views.decorators.vary import vary_on_headers
 from tickets.actions.drafts import last_inbound
 from tickets.actions.errors import Conflict, Flagged, Forbidden, Refused
 from tickets.actions.undo import undoable
+from tickets.answered import answered
 from tickets.flagged import shown, stored
 from tickets.models import Agent, Message, Status, Suggestion, Ticket
 from tickets.models.history import Change, changes_of
@@ -105,7 +106,7 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
     costs = [call.cost for call in calls if call.cost is not None]
     agent = Agent.objects.filter(user=user).first()
     visible = Ticket.objects.visible_to(user)
-    changes = changes_of(ticket)
+    changes, similar = changes_of(ticket), similar_to(ticket, visible)
     undo = undoable(ticket, changes)
     fields = [replace(row, undo=undo.get(row.name)) for row in rows_of(ticket, suggestion, visible)]
     return {
@@ -118,17 +119,24 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "suggestion": suggestion,
         "answers": last_inbound(ticket) or "",
         "replied": max((message.pk for message in messages if message.kind == Message.Kind.OUTBOUND), default=0),
+        "leaving": next((one for one in reversed(messages) if _is_leaving(one)), None),
         "citations": _citations(suggestion, user),
         "fields": fields,
         "repeat": suggestion.repeat_of and visible.filter(pk=suggestion.repeat_of).first() if suggestion else None,
         "acceptable": any(field.acceptable and field.value for field in fields),
-        "similar": similar_to(ticket, visible),
+        "similar": similar,
+        "answered": answered(ticket, user, similar) if ticket.is_open else [],
         "calls": calls,
         "cost": sum(costs) if costs else None,
         "history": _history(changes, undo),
         "people": _people(),
         "next_number": _next(ticket, user),
     }
+
+
+def _is_leaving(message: Message) -> bool:
+    delivery = getattr(message, "delivery", None) if message.kind == Message.Kind.OUTBOUND else None
+    return delivery is not None and delivery.can_be_taken_back
 
 
 @dataclass(frozen=True, slots=True)
