@@ -168,7 +168,6 @@ def _wait_for_fits() -> None:
 
 def _looked_back(today: World, person: Person) -> Day:
     from tickets.models import Audit, FitRun, Suggestion
-    from triage.models import Artifact
 
     first = Suggestion.objects.filter(ticket__external_id__startswith="day-").order_by("-pk")
     by_name = {one.ticket.external_id: one for one in first.select_related("ticket")}
@@ -187,14 +186,18 @@ def _looked_back(today: World, person: Person) -> Day:
         fits=fits,
         waits=_waits(),
         audited=(sum(checks), len(checks)),
-        stopped=[
-            sum(at <= datetime.fromisoformat(stopped["category"]["at"]) for at in times)
-            for stopped in Artifact.objects.values_list("stopped", flat=True)
-            if "category" in stopped
-        ],
+        stopped=[sum(at <= moment for at in times) for moment in _stops()],
         decided=person.decided,
         approved=person.approved,
     )
+
+
+def _stops() -> list[datetime]:
+    """When the category was stopped; a stop goes on over later fits."""
+    from triage.models import Artifact
+
+    known = Artifact.objects.values_list("stopped", flat=True)
+    return sorted({datetime.fromisoformat(stopped["category"]["at"]) for stopped in known if "category" in stopped})
 
 
 def _reading(suggestion: Any, mail: Mail) -> Reading:
@@ -293,7 +296,7 @@ def rows_of(day: Day) -> list[Row]:
         Row("the same, p95", percentile(day.waits, 0.95) if day.waits else None, "", "s" if day.waits else "none"),
         Row("audit sample, checked", float(day.audited[1]), "", "tickets"),
         Row("audit sample, right", float(day.audited[0]), "", "tickets"),
-        Row("fits whose category the drift guard stopped", float(len(day.stopped)), "", "fits"),
+        Row("times that the drift guard stopped the category", float(len(day.stopped)), "", "fits"),
     ]
     for block in blocks:
         name = f"tickets {block.first:,} to {block.last:,}"
