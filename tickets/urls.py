@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path
 
 from tickets.consumers import DeskConsumer
-from tickets.views import pause, queue, replays, reply, review, settings, sign_in, steps, ticket, welcome
+from tickets.views import deletion, pause, queue, replays, reply, review, settings, sign_in, steps, ticket, welcome
 
 app_name = "tickets"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -25,6 +25,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tickets/<int:number>/", ticket.page, name="detail"),
     path("tickets/<int:number>/pieces/", ticket.pieces, name="pieces"),
     path("tickets/<int:number>/review/", review.decide, name="review"),
+    path("tickets/<int:number>/rejection/", review.rejection, name="rejection"),
+    path("tickets/<int:number>/deletion/", deletion.deletion, name="deletion"),
     path("tickets/<int:number>/reversal/", review.reversal, name="reversal"),
     path("tickets/<int:number>/draft/", reply.draft, name="draft"),
     path("tickets/<int:number>/draft/changes/", reply.changes, name="draft-changes"),

@@ -57,7 +57,7 @@ def digest_of(inbound: Inbound) -> str:
 
 
 def _known(inbound: Inbound, source: Source, key: str) -> Receipt | None:
-    tickets = Ticket.objects.select_related("requester", "source")
+    tickets = Ticket.everything.select_related("requester", "source")  # what was deleted is not stored anew
     if key:
         ticket = tickets.filter(idempotency_key=key).first()
         if ticket is not None:

@@ -15,6 +15,7 @@ from tickets.live import announce
 from tickets.models import Agent, ApiKey, Review, SlaPolicy, Status, Ticket, leads
 from tickets.models.ticket import ESCALATION
 from triage.models import User
+from triage.pipeline.types import MANUAL_REVIEW
 
 DECIDED_BY_PEOPLE = (
     "category",
@@ -113,6 +114,30 @@ def escalate(*, ticket: Ticket, reason: str, by: User) -> Ticket:
             ticket=held, suggestion=held.latest_suggestion, decision=Review.Decision.ESCALATED, why=reason, by=by
         )
         announce(held, "changed")
+    return held
+
+
+def reject(*, ticket: Ticket, by: User, why: str = "", suggestion: int | None = None) -> Ticket:
+    """Say that the proposal is no use: what no person decided is taken out, and the ticket goes to Manual Review.
+
+    `suggestion` is the primary key of the one that the person saw (0: there was none). Nothing is learned from it, for
+    no value was named. Raises Conflict when the ticket has been read again since.
+    """
+    require_decider(by)
+    with transaction.atomic():
+        held = Ticket.objects.select_for_update(of=("self",)).get(pk=ticket.pk)
+        latest = held.latest_suggestion
+        if suggestion is not None and suggestion != (latest.pk if latest else 0):
+            raise Conflict("suggestion_changed", "The ticket was read again meanwhile. Look at the new values first.")
+        for name in DECIDED_BY_PEOPLE:
+            if name in held.provenance and not held.decided_by_person(name):
+                setattr(held, name, normalise(name, MANUAL_REVIEW if name == "team" else None))
+                held.provenance.pop(name)
+        Review.objects.create(
+            ticket=held, suggestion=latest, decision=Review.Decision.REJECTED, why=why.replace("\x00", "")[:2000], by=by
+        )
+        _finish(held)
+        announce(held, "routed")
     return held
 
 

@@ -28,6 +28,7 @@ TRACKED = (
     "escalation_reason",
     "assignee",
     "error",
+    "deleted_at",
 )
 
 if TYPE_CHECKING:

@@ -47,3 +47,8 @@ class Review(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_decision_display()} {self.field}".strip()
+
+    @property
+    def who(self) -> str:
+        """The person, or the API key that acts for nobody."""
+        return self.by.label if self.by else str(self.api_key.name if self.api_key else "")

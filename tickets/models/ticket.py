@@ -120,8 +120,19 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
         return self.exclude(embedding=None).annotate(distance=CosineDistance("embedding", vector)).order_by("distance")
 
 
+class _Kept(models.Manager["Ticket"]):
+    """What was not deleted."""
+
+    def get_queryset(self) -> TicketQuerySet:
+        return TicketQuerySet(self.model, using=self._db).filter(deleted_at=None)
+
+
 class Ticket(Work):
-    """One request of a customer. A field holds the best value known: a person's, else the machine's, else nothing."""
+    """One request of a customer. A field holds the best value known: a person's, else the machine's, else nothing.
+
+    `objects` are those that were not deleted, and so are the tickets of a team, source or requester; `everything` is
+    for what must know of all.
+    """
 
     number = models.BigAutoField(primary_key=True)
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -173,10 +184,12 @@ class Ticket(Work):
     triaged_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     distance: float  # only on rows of nearest(): 1 - cosine
 
-    objects = TicketQuerySet.as_manager()
+    objects = _Kept.from_queryset(TicketQuerySet)()
+    everything = TicketQuerySet.as_manager()
 
     class Meta:
         ordering = ["-number"]

@@ -10,6 +10,7 @@ from typing import Any
 
 from django import template
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from heroicons.templatetags.heroicons import heroicon_micro
@@ -129,7 +130,10 @@ def money(amount: Decimal | float) -> str:
 
 @register.filter
 def field_word(name: str) -> str:
-    return "Technical" if name == "is_technical" else name.replace("_", " ").capitalize()
+    return _FIELD_WORDS.get(name) or name.replace("_", " ").capitalize()
+
+
+_FIELD_WORDS = {"is_technical": "Technical", "deleted_at": "Deleted"}
 
 
 @register.filter
@@ -145,6 +149,8 @@ def field_value(value: Any, name: str = "") -> str:
         return "nothing"
     if isinstance(value, list):
         return ", ".join(map(str, value))
+    if isinstance(value, datetime):
+        return date_format(timezone.localtime(value), "j M Y, H:i")
     key = spelled(value)
     words = {**dict(CHOICES.get(name, ())), **_STATES.get(name, {})} or _names(name)
     return words.get(key, {"true": "yes", "false": "no"}.get(key, key))

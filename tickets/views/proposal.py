@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tickets.actions.decided import LABELS
-from tickets.models import Effort, Priority, Sentiment, Severity, Suggestion, Ticket, Tier
+from tickets.models import Effort, Priority, Review, Sentiment, Severity, Suggestion, Ticket, Tier
 from tickets.models.history import Change
 from tickets.models.taxonomy import Label
 from tickets.models.ticket import TicketQuerySet
@@ -47,6 +47,7 @@ class FieldRow:
     reason: str
     because: list[tuple[int, str]]
     undo: Change | None = None  # the machine's, which can be taken back
+    decided: Review | None = None  # by whom, when and why, where a person did
 
     @property
     def by_person(self) -> bool:
@@ -63,6 +64,7 @@ def rows_of(ticket: Ticket, suggestion: Suggestion | None, visible: TicketQueryS
 
     Of the tickets that a value leans on, those in `visible` are named.
     """
+    decided = decisions_of(ticket)
     labels = {name: list(model._default_manager.filter(active=True)) for name, model in LABELS.items()}
     read = suggestion.fields if suggestion else {}
     leaning = {name: _because(ticket, name, read.get(name, {})) for name in FIELDS}
@@ -71,7 +73,16 @@ def rows_of(ticket: Ticket, suggestion: Suggestion | None, visible: TicketQueryS
     if visible is not None and numbers:
         subjects = dict(visible.filter(pk__in=numbers).values_list("pk", "subject"))
     named = {name: [(number, subjects[number]) for number in leaning[name] if number in subjects] for name in FIELDS}
-    return [_row(ticket, name, read.get(name, {}), labels, named[name]) for name in FIELDS]
+    return [
+        replace(_row(ticket, name, read.get(name, {}), labels, named[name]), decided=decided.get(name))
+        for name in FIELDS
+    ]
+
+
+def decisions_of(ticket: Ticket) -> dict[str, Review]:
+    """The last decision of each field that a person decided."""
+    decisions = ticket.reviews.exclude(field="").select_related("by", "api_key").order_by("pk")
+    return {review.field: review for review in decisions if ticket.decided_by_person(review.field)}
 
 
 def _because(ticket: Ticket, name: str, reading: dict[str, Any]) -> list[int]:

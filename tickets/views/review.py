@@ -29,6 +29,19 @@ def decide(request: HttpRequest, number: int) -> HttpResponse:
 
 @require_POST
 @login_required
+def rejection(request: HttpRequest, number: int) -> HttpResponse:
+    """None of what is suggested is of use: the ticket goes to Manual Review. Fragments: the pieces."""
+    ticket = seen(request, number)
+    try:
+        shown = _shown(request)
+        review.reject(ticket=ticket, by=person(request), why=request.POST.get("why", ""), suggestion=shown)
+    except Refused as why:
+        return refused(request, ticket, why)
+    return done(request, ticket, "Rejected. Set the fields yourself, or run it again.")
+
+
+@require_POST
+@login_required
 def reversal(request: HttpRequest, number: int) -> HttpResponse:
     """Undo what the machine changed: `field`, one or several, of the change `event`. Fragments: the pieces."""
     ticket = seen(request, number)
@@ -48,12 +61,16 @@ def _accept(request: HttpRequest, ticket: Ticket, names: list[str]) -> str:
     chosen = [row for row in rows if row.name in names or ("all" in names and row.value)]
     held = [row.name for row in chosen if row.value]
     unsure = [row.name for row in chosen if not row.value]
-    given = request.POST.get("suggestion", "")
-    shown = int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
-    review.accept(ticket=ticket, fields=held, unsure=unsure, suggestion=shown, by=person(request))
+    review.accept(ticket=ticket, fields=held, unsure=unsure, suggestion=_shown(request), by=person(request))
     if len(chosen) == 1:
         return f"{chosen[0].word} accepted."
     return "Everything suggested is accepted." if chosen else "There was nothing left to accept."
+
+
+def _shown(request: HttpRequest) -> int | None:
+    """The suggestion that the person saw, as its primary key."""
+    given = request.POST.get("suggestion", "")
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
 
 
 def _correct(request: HttpRequest, ticket: Ticket) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.contrib import messages as toasts
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
@@ -23,7 +23,7 @@ from tickets.actions.errors import Conflict, Flagged, Forbidden, Refused
 from tickets.actions.undo import undoable
 from tickets.answered import answered
 from tickets.flagged import shown, stored
-from tickets.models import Agent, Message, Status, Suggestion, Ticket
+from tickets.models import Agent, Message, Status, Suggestion, Ticket, leads
 from tickets.models.history import Change, changes_of
 from tickets.similar import similar_to
 from tickets.views.frame import person
@@ -39,8 +39,19 @@ PIECES = ("head", "conversation", "reply_state", "proposal", "facts", "similar",
 @login_required
 @vary_on_headers("HX-Request")
 def page(request: HttpRequest, number: int) -> HttpResponse:
-    ticket = seen(request, number)
+    try:
+        ticket = seen(request, number)
+    except Http404:
+        return _deleted(request, number)
     return render(request, "tickets/ticket.html", context_of(ticket, person(request)))
+
+
+def _deleted(request: HttpRequest, number: int) -> HttpResponse:
+    """What stands where a deleted ticket was, for those who may bring it back; for others there is nothing."""
+    user = person(request)
+    gone = Ticket.everything.visible_to(user).exclude(deleted_at=None)
+    ticket = get_object_or_404(gone if leads(user) else gone.none(), pk=number)
+    return render(request, "tickets/deleted.html", {"ticket": ticket}, status=410)
 
 
 @require_safe
@@ -112,6 +123,7 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
     return {
         "ticket": ticket,
         "now": int(timezone.now().timestamp() * 1000),
+        "may_delete": leads(user),
         "may_decide": agent.may_decide if agent else user.is_superuser,
         "messages_shown": messages,
         "draft": (draft := ticket.current_draft),

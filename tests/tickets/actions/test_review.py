@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from django.test import Client
 
 from tickets.actions import review
-from tickets.actions.errors import Forbidden, Invalid
+from tickets.actions.errors import Conflict, Forbidden, Invalid
 from tickets.models import Category, Example, Review, Status, Ticket
 from triage.models import User
 
@@ -100,3 +101,35 @@ def test_an_escalation_needs_a_reason(reviewed: Ticket, agent: User, reason: str
     with pytest.raises(Invalid) as refused:
         review.escalate(ticket=reviewed, reason=reason, by=agent)
     assert refused.value.field == "reason"
+
+
+def test_a_rejected_proposal_leaves_nothing_of_the_machines_and_goes_to_manual_review(
+    reviewed: Ticket, agent: User
+) -> None:
+    reviewed.category = Category.objects.get(key="bug")
+    reviewed.provenance["category"] = {"engine": "local", "confidence": 0.9, "band": "suggest", "reason": ""}
+    reviewed.save()
+    review.correct(ticket=reviewed, changes={"priority": "P2"}, by=agent)
+    ticket = review.reject(ticket=reviewed, by=agent, why="Not about us.")
+    assert (ticket.value_of("category"), ticket.value_of("team"), ticket.priority) == (None, "manual_review", "P2")
+    assert set(ticket.provenance) == {"priority"}, "what a person decided stays"
+    rejected = ticket.reviews.get(decision="rejected")
+    assert (rejected.by, rejected.why, rejected.field) == (agent, "Not about us.", "")
+    assert Example.objects.get().labels == {"priority": "P2"}, "a no teaches no value"
+
+
+def test_a_proposal_that_was_read_again_meanwhile_is_not_rejected(reviewed: Ticket, agent: User, auditor: User) -> None:
+    with pytest.raises(Conflict):
+        review.reject(ticket=reviewed, by=agent, suggestion=0)
+    with pytest.raises(Forbidden):
+        review.reject(ticket=reviewed, by=auditor)
+    assert not reviewed.reviews.exists()
+
+
+def test_a_note_to_a_correction_is_shown_beside_the_field(client: Client, reviewed: Ticket, agent: User) -> None:
+    client.force_login(agent)
+    note = "They pay for <premium>."
+    client.post(f"{reviewed.get_absolute_url()}review/", {"field": "priority", "value": "P1", "why": note})
+    page = client.get(reviewed.get_absolute_url()).content.decode()
+    sheet = page.split('id="why-priority"')[1].split("</details>")[0]
+    assert "Corrected by Ada" in sheet and "They pay for &lt;premium&gt;." in sheet
