@@ -25,6 +25,7 @@ from tickets.models.person import Agent, Requester, leads
 from tickets.models.place import Place
 from tickets.models.replay import COMPARED, Comparison, Replay, ReplayTicket
 from tickets.models.review import Review
+from tickets.models.search import SearchText
 from tickets.models.sla import SlaPolicy
 from tickets.models.source import Source
 from tickets.models.suggestion import Suggestion
@@ -64,6 +65,7 @@ __all__ = [
     "ReplayTicket",
     "Requester",
     "Review",
+    "SearchText",
     "Sentiment",
     "Severity",
     "SlaPolicy",

@@ -30,6 +30,7 @@ from tickets.models.choices import (
 )
 from tickets.models.person import Agent, Requester
 from tickets.models.place import Place
+from tickets.models.search import TICKET_TRIGGERS, query_of
 from tickets.models.source import Source
 from tickets.models.taxonomy import Category, Component
 from tickets.models.team import Team
@@ -109,11 +110,8 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
         return self.filter(~paused, triage_state=TriageState.SUBMITTED, not_before__lte=timezone.now())
 
     def matching(self, words: str) -> Self:
-        """Tickets whose number, subject, first words or requester's address hold what was typed."""
-        found = Q(subject__icontains=words) | Q(excerpt__icontains=words) | Q(requester__email__icontains=words)
-        if words.lstrip("#").isdigit() and len(words) < 18:
-            found |= Q(number=int(words.lstrip("#")))
-        return self.filter(found)
+        """Tickets whose number, subject, requester, messages or comments hold the words (tickets.models.search)."""
+        return self.filter(search_text__document=query_of(words))
 
     def nearest(self, vector: Sequence[float]) -> Self:
         """Ordered by likeness to a vector of the shipped embedding; adds `distance` (1 - cosine)."""
@@ -193,6 +191,7 @@ class Ticket(Work):
 
     class Meta:
         ordering = ["-number"]
+        triggers = TICKET_TRIGGERS
         constraints = [
             models.UniqueConstraint(
                 fields=["source", "external_id"], condition=~Q(external_id=""), name="one_ticket_an_external_id"
