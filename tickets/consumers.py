@@ -39,7 +39,9 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
             await self.close(code=SIGNED_OUT)
             return
         self.ticket = await self._ticket()
-        groups = {*self.audience.groups, EVERYBODY} | ({f"ticket-{self.ticket}"} if self.ticket else set())
+        groups = {*self.audience.groups, EVERYBODY, f"person-{self.user.pk}"} | (
+            {f"ticket-{self.ticket}"} if self.ticket else set()
+        )
         for group in groups:
             await self.channel_layer.group_add(group, self.channel_name)
             self.joined.add(group)
@@ -76,6 +78,10 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
     async def desk_presence(self, event: dict[str, Any]) -> None:
         presence.note(event["process"], event["count"])
         await self.send_json({"type": "beat", "desks": presence.total()})
+
+    async def person_news(self, event: dict[str, Any]) -> None:
+        """Something is new for this person: their browser asks what it is."""
+        await self.send_json({"type": "news"})
 
     # Inside
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path
 
 from tickets.consumers import DeskConsumer
-from tickets.views import pause, queue, replays, reply, review, settings, sign_in, steps, ticket, welcome
+from tickets.views import notifications, pause, queue, replays, reply, review, settings, sign_in, steps, ticket, welcome
 
 app_name = "tickets"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -13,6 +13,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("welcome/", welcome.page, name="welcome"),
     path("welcome/dismissal/", welcome.dismissal, name="dismissal"),
     path("settings/", settings.you, name="settings"),
+    path("settings/notifications/", notifications.choices, name="notification-choices"),
+    path("notifications/", notifications.page, name="notifications"),
+    path("notifications/bell/", notifications.bell, name="bell"),
+    path("notifications/seen/", notifications.seen, name="notifications-seen"),
+    path("notifications/<int:pk>/seen/", notifications.seen, name="notification-seen"),
     path("pause/end/", pause.end, name="pause-end"),
     path("replays/", replays.page, name="replays"),
     path("replays/new/", replays.new, name="new-replay"),

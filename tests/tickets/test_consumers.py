@@ -18,6 +18,7 @@ from django.test import Client
 from tests.tickets.conftest import MakeTicket
 from tickets import consumers, live
 from tickets.actions import review
+from tickets.actions.notifying import notify
 from tickets.consumers import DeskConsumer
 from tickets.models import Team, Ticket
 from triage.models import User
@@ -226,3 +227,16 @@ def test_what_a_browser_sends_changes_nothing(lead: User, reviewed: Ticket) -> N
 
     _run(test)
     assert Ticket.objects.get().team == Team.objects.get(key="software")
+
+
+def test_a_desk_hears_that_there_is_news_for_its_person_and_nothing_of_what_it_is(
+    agent: User, lead: User, reviewed: Ticket
+) -> None:
+    async def test() -> None:
+        async with _desk(agent) as theirs, _desk(lead) as others:
+            await sync_to_async(notify)(kind="mention", ticket=reviewed, to=[agent], by=lead, text="A secret")
+            assert await _next(theirs, "news") == {"type": "news"}
+            with pytest.raises(TimeoutError):
+                await _next(others, "news", within=0.5)
+
+    _run(test)

@@ -11,6 +11,7 @@ from tickets.actions.auditing import check
 from tickets.actions.decided import normalise
 from tickets.actions.errors import Conflict, Forbidden, Invalid
 from tickets.actions.learning import remember
+from tickets.actions.notifying import tell_leads
 from tickets.live import announce
 from tickets.models import Agent, ApiKey, Review, SlaPolicy, Status, Ticket, leads
 from tickets.models.ticket import ESCALATION
@@ -113,6 +114,7 @@ def escalate(*, ticket: Ticket, reason: str, by: User) -> Ticket:
             ticket=held, suggestion=held.latest_suggestion, decision=Review.Decision.ESCALATED, why=reason, by=by
         )
         announce(held, "changed")
+        tell_leads(ticket=held, by=by)
     return held
 
 

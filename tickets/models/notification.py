@@ -37,7 +37,10 @@ class Mailing(Work):
             models.CheckConstraint(condition=Q(sent_at=None) ^ Q(state="sent"), name="mailed_at_goes_with_sent"),
             models.CheckConstraint(condition=Q(lease_until=None) ^ Q(state="sending"), name="a_lease_while_mailing"),
             models.UniqueConstraint(
-                fields=["user"], condition=Q(digest=True, state="queued"), name="one_digest_that_waits"
+                # one that is tried again takes nothing new in
+                fields=["user"],
+                condition=Q(digest=True, state="queued", attempts=0),
+                name="one_digest_that_waits",
             ),
         ]
         indexes = [
@@ -95,6 +98,25 @@ class Notification(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}, #{self.ticket_id}"
+
+    @property
+    def said(self) -> str:
+        """What happened, in a few words that hold nothing of what anybody wrote."""
+        who = self.by.label if self.by else "Triage Desk"
+        words = _SAID[Notification.Kind(self.kind)].format(who=who)
+        return words if self.times == 1 else f"{words}, {self.times} times"
+
+
+_SAID = {
+    Notification.Kind.MENTION: "{who} mentions you",
+    Notification.Kind.ASSIGNED: "{who} gave you this ticket",
+    Notification.Kind.REPLY: "The customer wrote again",
+    Notification.Kind.ESCALATED: "{who} escalated this ticket",
+    Notification.Kind.RETURNED: "This ticket is back from its snooze",
+    Notification.Kind.SLA_WARNING: "A promised time is near",
+    Notification.Kind.SLA_BREACH: "A promised time has passed",
+    Notification.Kind.RULE: "A rule points you to this ticket",
+}
 
 
 class NotificationChoice(models.Model):

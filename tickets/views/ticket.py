@@ -18,6 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
+from tickets.actions import notifying
 from tickets.actions.drafts import last_inbound
 from tickets.actions.errors import Conflict, Flagged, Forbidden, Refused
 from tickets.actions.undo import undoable
@@ -39,6 +40,7 @@ PIECES = ("head", "conversation", "reply_state", "proposal", "facts", "similar",
 @vary_on_headers("HX-Request")
 def page(request: HttpRequest, number: int) -> HttpResponse:
     ticket = seen(request, number)
+    notifying.read(user=person(request), ticket=ticket)
     return render(request, "tickets/ticket.html", context_of(ticket, person(request)))
 
 

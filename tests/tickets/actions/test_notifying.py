@@ -3,9 +3,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from asgiref.sync import async_to_sync
 
+from tests.tickets.conftest import MakeTicket
+from tickets.actions import assignment, intake, review, triage
 from tickets.actions.notifying import notify, read
-from tickets.models import Habits, Mailing, Notification, NotificationChoice, Ticket
+from tickets.models import Habits, Lane, Mailing, Notification, NotificationChoice, Ticket
 from triage.models import User
 
 How = NotificationChoice.How
@@ -66,3 +69,45 @@ def test_a_digest_is_due_by_the_clock_of_its_reader() -> None:
     assert habits.next_digest(datetime(2026, 7, 1, 20, 0, tzinfo=UTC)) == datetime(2026, 7, 1, 22, 0, tzinfo=UTC)
     # The clock goes forward in the night of 4 October: eight in the morning is an hour earlier.
     assert habits.next_digest(datetime(2026, 10, 3, 22, 0, tzinfo=UTC)) == datetime(2026, 10, 4, 21, 0, tzinfo=UTC)
+
+
+def _told() -> list[tuple[str, str]]:
+    return list(Notification.objects.order_by("pk").values_list("kind", "user__username"))
+
+
+def test_being_given_a_ticket_by_another_is_told_and_taking_one_is_not(
+    agent: User, lead: User, reviewed: Ticket
+) -> None:
+    assignment.assign(ticket=reviewed, to=lead, by=lead)
+    assert _told() == []
+    assignment.assign(ticket=reviewed, to=agent, by=lead)
+    assert _told() == [("assigned", "ada")]
+
+
+def test_a_customers_answer_is_told_to_the_assignee(agent: User, reviewed: Ticket) -> None:
+    intake.add_customer_message(ticket=reviewed, text="Any news?")
+    assert _told() == []
+    Ticket.objects.filter(pk=reviewed.pk).update(assignee=agent)
+    intake.add_customer_message(ticket=reviewed, text="Still *nothing*")
+    assert _told() == [("reply", "ada")]
+    assert Notification.objects.get().text == "Still nothing"
+
+
+def test_an_escalation_is_told_to_the_leads_of_the_team(agent: User, lead: User, reviewed: Ticket) -> None:
+    review.escalate(ticket=reviewed, reason="Needs a lawyer", by=agent)
+    told = Notification.objects.get()
+    assert (told.kind, told.user, told.by, told.text) == ("escalated", lead, agent, "Needs a lawyer")
+
+
+def test_the_machines_escalation_is_told_once_and_not_of_an_imported_history(
+    lead: User, make_ticket: MakeTicket
+) -> None:
+    urgent = {"title": "Production is down", "text": "Everything is down, I want to speak to a human now."}
+    fresh, old = make_ticket(**urgent), make_ticket(**urgent, lane=Lane.IMPORTED)
+    for _ in range(2):
+        for claimed in triage.claim(10, (Lane.INTERACTIVE, Lane.IMPORTED)):
+            async_to_sync(triage.triage_ticket)(claimed)
+        triage.submit_again(tickets=Ticket.objects.all())
+    assert {fresh.status, old.status} == {"new"}
+    assert set(Ticket.objects.values_list("status", flat=True)) == {"escalated"}
+    assert list(Notification.objects.values_list("ticket", "times")) == [(fresh.pk, 1)]
