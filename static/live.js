@@ -260,6 +260,7 @@
   });
   document.addEventListener("htmx:oobBeforeSwap", function (event) {
     if (quiet && event.detail.target.id === "reply" && touched()) event.detail.shouldSwap = false;
+    if (quiet && event.detail.target.id === "conversation" && document.querySelector("#conversation details.comment-edit[open]")) event.detail.shouldSwap = false;
   });
   function busy() { return document.querySelector("#ticket .htmx-request"); }
   function touched() {

@@ -3,7 +3,20 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path
 
 from tickets.consumers import DeskConsumer
-from tickets.views import notifications, pause, queue, replays, reply, review, settings, sign_in, steps, ticket, welcome
+from tickets.views import (
+    comments,
+    notifications,
+    pause,
+    queue,
+    replays,
+    reply,
+    review,
+    settings,
+    sign_in,
+    steps,
+    ticket,
+    welcome,
+)
 
 app_name = "tickets"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -35,7 +48,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tickets/<int:number>/approval/", reply.approval, name="approval"),
     path("tickets/<int:number>/deliveries/<int:pk>/", reply.delivery, name="delivery"),
     path("tickets/<int:number>/escalation/", steps.escalation, name="escalation"),
-    path("tickets/<int:number>/comments/", steps.comments, name="comments"),
+    path("tickets/<int:number>/comments/", comments.comments, name="comments"),
+    path("tickets/<int:number>/comments/<int:pk>/", comments.comment, name="comment"),
+    path("tickets/<int:number>/colleagues/", comments.colleagues, name="colleagues"),
     path("tickets/<int:number>/status/", steps.change_status, name="status"),
     path("tickets/<int:number>/reading/", steps.reading, name="reading"),
     path("tickets/<int:number>/assignment/", steps.assignee, name="assignment"),

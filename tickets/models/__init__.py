@@ -14,6 +14,7 @@ from tickets.models.choices import (
     TriageState,
     priority_of,
 )
+from tickets.models.comment_version import CommentVersion
 from tickets.models.delivery import Delivery, DeliveryAttempt
 from tickets.models.draft import Draft
 from tickets.models.event import Event
@@ -47,6 +48,7 @@ __all__ = [
     "ApiKey",
     "Audit",
     "Category",
+    "CommentVersion",
     "Comparison",
     "Component",
     "Delivery",

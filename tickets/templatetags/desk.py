@@ -15,6 +15,8 @@ from django.utils.safestring import SafeString, mark_safe
 from heroicons.templatetags.heroicons import heroicon_micro
 
 from tickets.context import taxonomy
+from tickets.markdown import render
+from tickets.mentions import Mentions
 from tickets.models import Status, Ticket, TriageState
 from tickets.views.proposal import CHOICES, spelled
 from tickets.views.prose import render_text
@@ -163,3 +165,9 @@ def _names(name: str) -> dict[str, str]:
 def prose(text: str) -> SafeString:
     """Markdown of a customer or colleague as safe HTML."""
     return render_text(text)
+
+
+@register.filter
+def comment(text: str, mentions: Mentions) -> SafeString:
+    """Markdown of a colleague as safe HTML, with the names in it marked."""
+    return render(text, mentions)

@@ -71,7 +71,8 @@ def _around(user: User) -> dict[str, int]:
     """What every page counts in its frame, in one query: open tickets, and what is new for this person."""
     tickets = Ticket.objects.visible_to(user).open()
     news = Notification.objects.filter(user=user).unread()
-    return dict(User.objects.filter(pk=user.pk).values(open=_count_of(tickets), unread=_count_of(news)).get())
+    counted: Any = User.objects.filter(pk=user.pk).values(open=_count_of(tickets), unread=_count_of(news)).get()
+    return dict(counted)
 
 
 def _count_of(rows: QuerySet[Any]) -> Subquery:

@@ -19,10 +19,12 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from tickets.actions import notifying
+from tickets.actions.conversation import may_edit
 from tickets.actions.drafts import last_inbound
 from tickets.actions.errors import Conflict, Flagged, Forbidden, Refused
 from tickets.actions.undo import undoable
 from tickets.flagged import shown, stored
+from tickets.mentions import mentioned
 from tickets.models import Agent, Message, Status, Suggestion, Ticket
 from tickets.models.history import Change, changes_of
 from tickets.similar import similar_to
@@ -102,7 +104,7 @@ def _render_pieces(request: HttpRequest, ticket: Ticket, names: Iterable[str], *
 def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
     """What the page and its pieces show. About 15 queries, whatever the length of the thread."""
     suggestion = ticket.latest_suggestion
-    messages = list(ticket.messages.select_related("author", "requester", "delivery").order_by("pk"))
+    messages = list(ticket.messages.for_page())
     calls = list(Call.objects.about("ticket", ticket.number).newest_first()[:50])
     costs = [call.cost for call in calls if call.cost is not None]
     agent = Agent.objects.filter(user=user).first()
@@ -115,6 +117,8 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "now": int(timezone.now().timestamp() * 1000),
         "may_decide": agent.may_decide if agent else user.is_superuser,
         "messages_shown": messages,
+        "mentions": mentioned(message.text for message in messages if message.kind == Message.Kind.COMMENT),
+        "editable": {message.pk for message in messages if may_edit(message, user)},
         "draft": (draft := ticket.current_draft),
         "flags": shown(draft.flags, draft.text) if draft else [],
         "suggestion": suggestion,
