@@ -17,7 +17,7 @@
     if (!place || place.dataset.state === state) return;
     place.dataset.state = state;
     document.getElementById("connection-word").textContent = words[state];
-    if (state !== "live") desks(0);
+    if (state !== "live") { desks(0); tellPage("lost"); }
   }
   function desks(count) {
     document.getElementById("connection-desks").textContent = count > 0 ? "· " + count + (count === 1 ? " desk" : " desks") : "";

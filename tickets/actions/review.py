@@ -120,10 +120,13 @@ def escalate(*, ticket: Ticket, reason: str, by: User) -> Ticket:
 
 def require_decider(user: User | None) -> None:
     """Raise Forbidden unless this is a person who may change tickets."""
-    agent = Agent.objects.filter(user=user).first() if user else None
-    allowed = user is not None and user.is_active and (agent.may_decide if agent else user.is_superuser)
-    if not allowed:
+    if user is None or not may_decide(user):
         raise Forbidden("may_not_decide", "Your role lets you read tickets, not change them.")
+
+
+def may_decide(user: User) -> bool:
+    agent = Agent.objects.filter(user=user).first()
+    return user.is_active and (agent.may_decide if agent else user.is_superuser)
 
 
 def require_lead(user: User) -> None:
