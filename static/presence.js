@@ -1,5 +1,4 @@
 // Who else is at this ticket: told over the socket while the page is looked at, drawn into the ticket's head.
-// A script that is loaded before live.js in the document's head runs before it, too: it only listens until then.
 (function () {
   "use strict";
   var BEAT = 10000, WRITING = 60000;

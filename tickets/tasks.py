@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from tickets.actions import comparing, deliveries, fitting, mailings, replay, triage
 from tickets.actions.deliveries import Claimed
+from tickets.actions.snoozing import wake_due
 from tickets.actions.status import close_settled
 from tickets.models import Delivery, Lane, ReplayTicket, Ticket, TriageState
 from tickets.models.work import LEASE, RENEW_EVERY
@@ -216,6 +217,7 @@ def tend() -> None:
     comparing.take_back_expired()
     replay.advance_all()
     close_settled()
+    wake_due()
     ledger.close_abandoned()
     brake.forget()
     fitting.take_back_expired()

@@ -164,7 +164,8 @@ def add_customer_message(
         if not held.escalated:
             held.provenance.pop("escalated", None)  # a person's no was about what had been written until then
         held.submit(lane=None)
-        held.save(update_fields=[*SUBMISSION, "status", "resolved_at", "provenance"])
+        held.snoozed_until = None
+        held.save(update_fields=[*SUBMISSION, "status", "resolved_at", "provenance", "snoozed_until"])
         ring("interactive")
         announce(held, "changed")
         tell_assignee(kind="reply", ticket=held, text=excerpt_of(text))

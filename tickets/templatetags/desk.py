@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django import template
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from heroicons.templatetags.heroicons import heroicon_micro
@@ -94,6 +96,12 @@ def sla(ticket: Ticket) -> Clock | None:
 
 
 @register.filter
+def in_zone(moment: datetime, zone: ZoneInfo) -> datetime:
+    """A moment by somebody's own clock. Without its zone, so that no filter behind it changes it back to the desk's."""
+    return moment.astimezone(zone).replace(tzinfo=None)
+
+
+@register.filter
 def percent(value: float | None) -> int:
     """0..1 as whole percent, cut down so that 0.999 is not 100."""
     return 0 if value is None else int(value * 100)
@@ -145,6 +153,8 @@ def field_value(value: Any, name: str = "") -> str:
     """A tracked value of the field `name` in the desk's words: a category by its name, a status as its tab says it."""
     if not is_something(value):
         return "nothing"
+    if isinstance(value, datetime):
+        return date_format(timezone.localtime(value), "j M Y, H:i")
     if isinstance(value, list):
         return ", ".join(map(str, value))
     key = spelled(value)

@@ -22,10 +22,11 @@ from tickets.actions import notifying
 from tickets.actions.conversation import may_edit
 from tickets.actions.drafts import last_inbound
 from tickets.actions.errors import Conflict, Flagged, Forbidden, Refused
+from tickets.actions.snoozing import presets
 from tickets.actions.undo import undoable
 from tickets.flagged import shown, stored
 from tickets.mentions import mentioned
-from tickets.models import Agent, Message, Status, Suggestion, Ticket
+from tickets.models import Agent, Habits, Message, Status, Suggestion, Ticket
 from tickets.models.history import Change, changes_of
 from tickets.similar import similar_to
 from tickets.views.frame import person
@@ -111,6 +112,7 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
     visible = Ticket.objects.visible_to(user)
     changes = changes_of(ticket)
     undo = undoable(ticket, changes)
+    zone = Habits.of(user).zone
     fields = [replace(row, undo=undo.get(row.name)) for row in rows_of(ticket, suggestion, visible)]
     return {
         "ticket": ticket,
@@ -134,6 +136,8 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "history": _history(changes, undo),
         "people": _people(),
         "next_number": _next(ticket, user),
+        "zone": zone,
+        "presets": presets(zone),
     }
 
 
