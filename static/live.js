@@ -6,7 +6,7 @@
   var address = document.body.dataset.live;
   if (!address) return;
 
-  var socket = null, heard = 0, attempts = 0, timer = null, leaving = false;
+  var socket = null, heard = 0, attempts = 0, timer = null, leaving = false, lost = false;
   var queue = document.querySelector("[data-queue]"), ticket = document.getElementById("ticket");
   var gap = false, waiting = [];  // new rows that have not been let in yet: [number, html]
 
@@ -17,7 +17,7 @@
     if (!place || place.dataset.state === state) return;
     place.dataset.state = state;
     document.getElementById("connection-word").textContent = words[state];
-    if (state !== "live") desks(0);
+    if (state !== "live") { desks(0); tellPage("lost"); }
   }
   function desks(count) {
     document.getElementById("connection-desks").textContent = count > 0 ? "· " + count + (count === 1 ? " desk" : " desks") : "";
@@ -35,10 +35,13 @@
     if (ticket) url += "?ticket=" + ticket.dataset.ticket;
     var mine = socket = new WebSocket(url);
     heard = Date.now();
-    mine.onopen = function () { attempts = 0; heard = Date.now(); show("live"); catchUp(); };
+    mine.onopen = function () { attempts = 0; heard = Date.now(); show("live"); catchUp(); tellPage("open"); if (lost) tellPage("again"); lost = false; };
     mine.onmessage = function (event) { heard = Date.now(); receive(JSON.parse(event.data)); };
-    mine.onclose = function () { if (mine === socket) retry(); };
+    mine.onclose = function () { if (mine === socket) { lost = true; retry(); } };
   }
+  // What else a page shows of the desk has files of its own: they listen to "desk:…", and speak by window.desk.tell.
+  function tellPage(what, detail) { document.dispatchEvent(new CustomEvent("desk:" + what, { detail: detail })); }
+  window.desk.tell = function (message) { if (isLive()) socket.send(JSON.stringify(message)); return isLive(); };
   function drop() {
     if (!socket) return;
     var old = socket;
@@ -55,7 +58,7 @@
     timer = setTimeout(connect, delay);
   }
   function isLive() { return socket && socket.readyState === WebSocket.OPEN; }
-  setInterval(function () { if (socket && Date.now() - heard > BEAT_LOST) retry(); }, 5000);
+  setInterval(function () { if (socket && Date.now() - heard > BEAT_LOST) { lost = true; retry(); } }, 5000);
   setInterval(function () { if (!isLive() && !document.hidden) catchUp(); }, POLL);
   document.addEventListener("visibilitychange", function () {
     if (document.hidden) return;
@@ -70,7 +73,7 @@
     if (message.type === "beat") { desks(message.desks); return; }
     if (message.type === "catch-up") { soon(); return; }
     if (message.type === "ticket") { refreshTicket(); return; }
-    if (message.type !== "tickets") return;
+    if (message.type !== "tickets") { tellPage(message.type, message); return; }
     text("rail-count", message.open);
     if (!queue) return;
     if (asking) overheard = true;  // the answer under way may hold an older picture of a row that is not here yet
@@ -257,6 +260,7 @@
   });
   document.addEventListener("htmx:oobBeforeSwap", function (event) {
     if (quiet && event.detail.target.id === "reply" && touched()) event.detail.shouldSwap = false;
+    if (quiet && event.detail.target.id === "conversation" && document.querySelector("#conversation details.comment-edit[open]")) event.detail.shouldSwap = false;
   });
   function busy() { return document.querySelector("#ticket .htmx-request"); }
   function touched() {

@@ -1,4 +1,4 @@
-"""One socket a page of the desk: rows and counts as they change, and a heartbeat."""
+"""One socket a page of the desk: rows and counts as they change, who else is at a ticket, and a heartbeat."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from urllib.parse import parse_qs
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 
+from tickets.actions.review import may_decide
 from tickets.live import SHOWN, Audience, Changes, Presence, audience_of, may_see
+from tickets.presence import AWAY, FORGET_AFTER, Company, Throttle, doing_of
 from triage.models import User
 
 BEAT = 10.0  # seconds; the browser gives up after 25 without a word
@@ -21,6 +23,9 @@ APART = 0.3  # seconds between two messages to one desk
 MOST_PUSHED = 40  # tickets in one message; beyond, the desk asks for what changed
 EVERYBODY = "desk-presence"
 SIGNED_OUT = 4401
+TOO_MUCH = 4429
+MOST_IGNORED = 200
+WORDS = (20, 10.0)  # what a browser may say: so many words in so many seconds
 PROCESS = uuid.uuid4().hex
 presence = Presence(PROCESS)
 
@@ -33,13 +38,18 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
         self.flushing: asyncio.Task[None] | None = None
         self.changes = Changes()
         self.joined: set[str] = set()
+        self.doing, self.said_at = AWAY, 0.0
+        self.throttle, self.ignored = Throttle(*WORDS), 0
         self.user = self.scope.get("user")
         self.audience = await self._audience()
         if self.audience is None:
             await self.close(code=SIGNED_OUT)
             return
+        self.company = Company(self.user.pk)
         self.ticket = await self._ticket()
-        groups = {*self.audience.groups, EVERYBODY} | ({f"ticket-{self.ticket}"} if self.ticket else set())
+        groups = {*self.audience.groups, EVERYBODY, f"person-{self.user.pk}"} | (
+            {f"ticket-{self.ticket}"} if self.ticket else set()
+        )
         for group in groups:
             await self.channel_layer.group_add(group, self.channel_name)
             self.joined.add(group)
@@ -59,9 +69,21 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
             presence.here -= 1
             with contextlib.suppress(Exception):  # the socket is gone whether or not the others can be told
                 await self._tell_presence()
+                await self._do(AWAY)
 
-    async def receive_json(self, content: Any, **kwargs: Any) -> None:
-        """A desk only listens; what a browser sends is ignored."""
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any) -> None:
+        """A browser says what its person does at the ticket; all else is ignored, and too much of it lets it go."""
+        if not self.throttle.allows():
+            self.ignored += 1
+            if self.ignored > MOST_IGNORED:
+                await self.close(code=TOO_MUCH)
+            return
+        doing = doing_of(text_data)
+        if doing is not None and self.ticket:
+            self.said_at = time.monotonic()
+            if doing not in (AWAY, "viewing") and not await database_sync_to_async(may_decide)(self.user):
+                doing = "viewing"
+            await self._do(doing)
 
     # Messages of the channel layer
 
@@ -76,6 +98,19 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
     async def desk_presence(self, event: dict[str, Any]) -> None:
         presence.note(event["process"], event["count"])
         await self.send_json({"type": "beat", "desks": presence.total()})
+
+    async def ticket_company(self, event: dict[str, Any]) -> None:
+        """A colleague's desk says what they do at this ticket, and may ask who else is there."""
+        if event["desk"] == self.channel_name or event["ticket"] != self.ticket:
+            return
+        if self.company.hear(event):
+            await self.send_json({"type": "presence", "people": self.company.shown()})
+        if event["asks"] and self.doing != AWAY:
+            await self._tell_company(asks=False)
+
+    async def person_news(self, event: dict[str, Any]) -> None:
+        """Something is new for this person: their browser asks what it is."""
+        await self.send_json({"type": "news"})
 
     # Inside
 
@@ -115,7 +150,32 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
                 return
             if presence.due():
                 await self._tell_presence()
+            await self._keep_company(sees=rounds % 3 != 0 or await self._ticket() == self.ticket)
             await self.send_json({"type": "beat", "desks": presence.total()})
+
+    async def _do(self, doing: str) -> None:
+        """What this person does now: told at once, if it is something else than before."""
+        came, self.doing, before = self.doing == AWAY, doing, self.doing
+        if doing != before:
+            await self._tell_company(asks=came)
+
+    async def _keep_company(self, *, sees: bool) -> None:
+        """With the beat: say to the others that one is still there, forget who did not, leave what is out of sight."""
+        if self.doing != AWAY and (not sees or time.monotonic() - self.said_at > FORGET_AFTER):
+            await self._do(AWAY)  # this browser has gone quiet
+        if not sees:
+            await self.channel_layer.group_discard(f"ticket-{self.ticket}", self.channel_name)
+            self.ticket, self.company = None, Company(self.user.pk)
+            await self.send_json({"type": "presence", "people": []})
+        elif self.company.forget():
+            await self.send_json({"type": "presence", "people": self.company.shown()})
+        if self.company and self.doing != AWAY:
+            await self._tell_company(asks=False)
+
+    async def _tell_company(self, *, asks: bool) -> None:
+        message = {"type": "ticket.company", "ticket": self.ticket, "desk": self.channel_name, "asks": asks}
+        message |= {"person": self.user.pk, "name": self.user.label, "doing": self.doing}
+        await self.channel_layer.group_send(f"ticket-{self.ticket}", message)
 
     async def _tell_presence(self) -> None:
         presence.note(PROCESS, presence.here)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -16,8 +17,9 @@ from django.conf import settings
 from django.db import close_old_connections, connections
 from django.utils import timezone
 
-from tickets.actions import comparing, deliveries, fitting, replay, triage
+from tickets.actions import comparing, deliveries, fitting, mailings, replay, triage
 from tickets.actions.deliveries import Claimed
+from tickets.actions.snoozing import wake_due
 from tickets.actions.status import close_settled
 from tickets.models import Delivery, Lane, ReplayTicket, Ticket, TriageState
 from tickets.models.work import LEASE, RENEW_EVERY
@@ -63,6 +65,7 @@ class Drain:
         self.threads = Threads()
         self.gate = asyncio.Semaphore(PREPARED)
         self.sending: dict[asyncio.Task[None], Claimed] = {}
+        self.mailing: dict[asyncio.Task[None], Claimed] = {}
         self.reading: dict[asyncio.Task[None], Claimed] = {}
         self.comparing: dict[asyncio.Task[None], Claimed] = {}
         self.batching: dict[asyncio.Task[None], Claimed] = {}
@@ -81,7 +84,7 @@ class Drain:
                     elif await sync_to_async(self._is_due)():
                         await sync_to_async(ring)(self.queue)
                         until = -1.0
-                    in_flight = {*self.sending, *self.reading, *self.comparing, *self.batching}
+                    in_flight = {*self.sending, *self.mailing, *self.reading, *self.comparing, *self.batching}
                     if not in_flight:
                         break
                     await asyncio.wait(in_flight, return_when=asyncio.FIRST_COMPLETED, timeout=1)
@@ -101,6 +104,9 @@ class Drain:
             for claimed in await sync_to_async(deliveries.claim)(8 - len(self.sending)):
                 task = asyncio.create_task(_deliver(loop, senders, claimed))
                 self.sending[task] = claimed
+        if self.queue == "interactive" and not self.mailing:
+            for claimed in await sync_to_async(mailings.claim)(2):  # what customers wait for goes first
+                self.mailing[asyncio.create_task(_deliver(loop, senders, claimed, mailings.send))] = claimed
         free = self.width - len(self.reading)
         if free > 0:
             for claimed in await sync_to_async(triage.claim)(free, self.lanes):
@@ -120,7 +126,7 @@ class Drain:
                 self.batching[asyncio.create_task(batches.work(pk, claim))] = Claimed(pk, claim)
 
     def _put_down(self) -> None:
-        for window in (self.sending, self.reading, self.comparing, self.batching):
+        for window in (self.sending, self.mailing, self.reading, self.comparing, self.batching):
             for task in [task for task in window if task.done()]:
                 del window[task]
                 self.worked += 1
@@ -140,6 +146,8 @@ class Drain:
         lease = timezone.now() + LEASE
         for claimed in list(self.sending.values()):
             Delivery.objects.filter(pk=claimed.pk, claim=claimed.claim, state="sending").update(lease_until=lease)
+        for claimed in list(self.mailing.values()):
+            mailings.renew(claimed)
         for claimed in list(self.reading.values()):
             mine = Ticket.objects.filter(pk=claimed.pk, claim=claimed.claim, triage_state=TriageState.PROCESSING)
             mine.update(lease_until=lease)
@@ -151,16 +159,21 @@ class Drain:
     def _is_due(self) -> bool:
         if self.queue == "batch" and (ReplayTicket.objects.due(timezone.now()).exists() or batches.is_due()):
             return True
-        return _deliveries_due() or Ticket.objects.due_for_triage().filter(lane__in=self.lanes).exists()
+        return _mail_due() or Ticket.objects.due_for_triage().filter(lane__in=self.lanes).exists()
 
 
-async def _deliver(loop: asyncio.AbstractEventLoop, senders: ThreadPoolExecutor, claimed: Claimed) -> None:
-    await loop.run_in_executor(senders, _deliver_in_thread, claimed)
+async def _deliver(
+    loop: asyncio.AbstractEventLoop,
+    senders: ThreadPoolExecutor,
+    claimed: Claimed,
+    send: Callable[[Claimed], None] | None = None,
+) -> None:
+    await loop.run_in_executor(senders, _send_in_thread, send or deliveries.deliver, claimed)
 
 
-def _deliver_in_thread(claimed: Claimed) -> None:
+def _send_in_thread(send: Callable[[Claimed], None], claimed: Claimed) -> None:
     try:
-        deliveries.deliver(claimed)
+        send(claimed)
     finally:
         connections.close_all()  # a sender's thread ends with the drain, and its connection with it
 
@@ -191,23 +204,26 @@ def warm() -> None:
         log.exception("not_warmed")
 
 
-def _deliveries_due() -> bool:
-    return Delivery.objects.filter(state=Delivery.State.QUEUED, not_before__lte=timezone.now()).exists()
+def _mail_due() -> bool:
+    queued = Delivery.objects.filter(state=Delivery.State.QUEUED, not_before__lte=timezone.now())
+    return queued.exists() or mailings.due().exists()
 
 
 def tend() -> None:
     """Every few seconds: take back what expired, close what is settled, forget what is old, ring for what is due."""
     triage.take_back_expired()
     deliveries.give_up_expired()
+    mailings.give_up_expired()
     comparing.take_back_expired()
     replay.advance_all()
     close_settled()
+    wake_due()
     ledger.close_abandoned()
     brake.forget()
     fitting.take_back_expired()
     fitting.ask_if_due()
     due = Ticket.objects.due_for_triage()
-    if _deliveries_due() or due.exists():
+    if _mail_due() or due.exists():
         ring("interactive")
     if fitting.is_due() or due.filter(lane=Lane.IMPORTED).exists():
         ring("batch")

@@ -3,7 +3,22 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path
 
 from tickets.consumers import DeskConsumer
-from tickets.views import deletion, pause, queue, replays, reply, review, settings, sign_in, steps, ticket, welcome
+from tickets.views import (
+    comments,
+    deletion,
+    notifications,
+    pause,
+    queue,
+    replays,
+    reply,
+    review,
+    settings,
+    sign_in,
+    snooze,
+    steps,
+    ticket,
+    welcome,
+)
 
 app_name = "tickets"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -13,6 +28,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("welcome/", welcome.page, name="welcome"),
     path("welcome/dismissal/", welcome.dismissal, name="dismissal"),
     path("settings/", settings.you, name="settings"),
+    path("settings/notifications/", notifications.choices, name="notification-choices"),
+    path("notifications/", notifications.page, name="notifications"),
+    path("notifications/bell/", notifications.bell, name="bell"),
+    path("notifications/seen/", notifications.seen, name="notifications-seen"),
+    path("notifications/<int:pk>/seen/", notifications.seen, name="notification-seen"),
     path("pause/end/", pause.end, name="pause-end"),
     path("replays/", replays.page, name="replays"),
     path("replays/new/", replays.new, name="new-replay"),
@@ -33,7 +53,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tickets/<int:number>/approval/", reply.approval, name="approval"),
     path("tickets/<int:number>/deliveries/<int:pk>/", reply.delivery, name="delivery"),
     path("tickets/<int:number>/escalation/", steps.escalation, name="escalation"),
-    path("tickets/<int:number>/comments/", steps.comments, name="comments"),
+    path("tickets/<int:number>/comments/", comments.comments, name="comments"),
+    path("tickets/<int:number>/comments/<int:pk>/", comments.comment, name="comment"),
+    path("tickets/<int:number>/colleagues/", comments.colleagues, name="colleagues"),
+    path("tickets/<int:number>/snooze/", snooze.snooze, name="snooze"),
     path("tickets/<int:number>/status/", steps.change_status, name="status"),
     path("tickets/<int:number>/reading/", steps.reading, name="reading"),
     path("tickets/<int:number>/assignment/", steps.assignee, name="assignment"),

@@ -18,6 +18,7 @@ from django.test import Client
 from tests.tickets.conftest import MakeTicket
 from tickets import consumers, live
 from tickets.actions import review
+from tickets.actions.notifying import notify
 from tickets.consumers import DeskConsumer
 from tickets.models import Team, Ticket
 from triage.models import User
@@ -226,3 +227,171 @@ def test_what_a_browser_sends_changes_nothing(lead: User, reviewed: Ticket) -> N
 
     _run(test)
     assert Ticket.objects.get().team == Team.objects.get(key="software")
+
+
+def test_a_desk_hears_that_there_is_news_for_its_person_and_nothing_of_what_it_is(
+    agent: User, lead: User, reviewed: Ticket
+) -> None:
+    async def test() -> None:
+        async with _desk(agent) as theirs, _desk(lead) as others:
+            await sync_to_async(notify)(kind="mention", ticket=reviewed, to=[agent], by=lead, text="A secret")
+            assert await _next(theirs, "news") == {"type": "news"}
+            with pytest.raises(TimeoutError):
+                await _next(others, "news", within=0.5)
+
+    _run(test)
+
+
+async def _do(socket: WebsocketCommunicator, doing: Any) -> None:
+    await socket.send_json_to({"type": "presence", "doing": doing})
+
+
+async def _people(socket: WebsocketCommunicator, within: float = 5) -> list[tuple[str, str]]:
+    message = await _next(socket, "presence", within)
+    return [(one["name"], one["doing"]) for one in message["people"]]
+
+
+def test_colleagues_at_a_ticket_see_who_is_there_and_who_writes(agent: User, lead: User, reviewed: Ticket) -> None:
+    async def test() -> None:
+        page = f"ticket={reviewed.number}"
+        async with _desk(agent, page) as ada, _desk(lead, page) as lea:
+            await _do(ada, "viewing")
+            assert await _people(lea) == [("Ada", "viewing")]
+            await _do(lea, "viewing")  # who comes asks who is there
+            assert await _people(ada) == [("Lea", "viewing")]
+            await _do(ada, "replying")
+            assert await _people(lea) == [("Ada", "replying")]
+            await _do(ada, "")
+            assert await _people(lea) == []
+
+    _run(test)
+
+
+def test_who_comes_later_is_told_and_who_closes_the_page_is_gone(agent: User, lead: User, reviewed: Ticket) -> None:
+    async def test() -> None:
+        page = f"ticket={reviewed.number}"
+        async with _desk(lead, page) as lea:
+            async with _desk(agent, page) as ada:
+                await _do(ada, "commenting")
+                assert await _people(lea) == [("Ada", "commenting")]
+            assert await _people(lea) == []
+            await _do(lea, "replying")
+            async with _desk(agent, page) as again:
+                await _do(again, "viewing")
+                assert await _people(again) == [("Lea", "replying")]
+
+    _run(test)
+
+
+def test_a_person_with_two_tabs_is_shown_once_and_never_to_oneself(agent: User, lead: User, reviewed: Ticket) -> None:
+    async def test() -> None:
+        page = f"ticket={reviewed.number}"
+        async with _desk(lead, page) as lea, _desk(agent, page) as one, _desk(agent, page) as two:
+            await _do(one, "replying")
+            assert await _people(lea) == [("Ada", "replying")]
+            await _do(two, "viewing")
+            with pytest.raises(TimeoutError):
+                await _people(lea, within=0.5)
+            with pytest.raises(TimeoutError):
+                await _people(one, within=0.3)
+
+    _run(test)
+
+
+def test_whoever_misses_their_beat_is_forgotten(
+    agent: User, lead: User, reviewed: Ticket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        page = f"ticket={reviewed.number}"
+        monkeypatch.setattr(consumers, "BEAT", 0.1)
+        async with _desk(agent, page) as ada, _desk(lead, page) as lea:
+            await _do(lea, "viewing")
+            await _do(ada, "replying")
+            assert await _people(lea) == [("Ada", "replying")]
+            await asyncio.sleep(0.4)  # the browser is still there
+            monkeypatch.setattr(consumers, "FORGET_AFTER", 0.2)  # and now it has said nothing for too long
+            assert await _people(lea) == []
+
+    _run(test)
+
+
+def test_nobody_of_another_team_hears_who_is_at_a_ticket_or_is_heard_there(
+    agent: User, colleague: User, reviewed: Ticket
+) -> None:
+    async def test() -> None:
+        page = f"ticket={reviewed.number}"
+        async with _desk(agent, page) as ada, _desk(colleague, page) as bruno:
+            await _do(bruno, "replying")
+            await _do(ada, "replying")
+            for socket in (ada, bruno):
+                with pytest.raises(TimeoutError):
+                    await _people(socket, within=0.4)
+
+    _run(test)
+
+
+def test_who_loses_sight_of_the_ticket_leaves_its_company(
+    agent: User, lead: User, reviewed: Ticket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        page = f"ticket={reviewed.number}"
+        async with _desk(lead, page) as lea:
+            monkeypatch.setattr(consumers, "BEAT", 0.1)
+            async with _desk(agent, page) as ada:
+                await _do(ada, "viewing")
+                assert await _people(lea) == [("Ada", "viewing")]
+                await sync_to_async(review.correct)(ticket=reviewed, changes={"team": "billing"}, by=lead)
+                assert await _people(lea) == []
+                await _do(ada, "replying")
+                with pytest.raises(TimeoutError):
+                    await _people(lea, within=0.4)
+
+    _run(test)
+
+
+def test_an_auditor_is_seen_reading_and_never_writing(auditor: User, lead: User, reviewed: Ticket) -> None:
+    async def test() -> None:
+        page = f"ticket={reviewed.number}"
+        async with _desk(auditor, page) as otto, _desk(lead, page) as lea:
+            await _do(otto, "replying")
+            assert await _people(lea) == [("Otto", "viewing")]
+
+    _run(test)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["nonsense", "[1]", "{}", '{"type": "presence"}', '{"type": "presence", "doing": "dancing"}', "[" * 150,
+     '{"type": "ticket.changed", "number": 1}', '{"type": "presence", "doing": ["replying"]}', '"' + "x" * 500 + '"'],
+)  # fmt: skip
+def test_what_a_browser_should_not_send_is_ignored(agent: User, lead: User, reviewed: Ticket, text: str) -> None:
+    async def test() -> None:
+        page = f"ticket={reviewed.number}"
+        async with _desk(agent, page) as ada, _desk(lead, page) as lea:
+            await ada.send_to(text_data=text)
+            await ada.send_to(bytes_data=b"\x00\xff")
+            await _do(ada, "viewing")
+            assert await _people(lea) == [("Ada", "viewing")]
+
+    _run(test)
+
+
+def test_a_browser_that_talks_too_much_is_not_listened_to_and_then_let_go(
+    agent: User, lead: User, reviewed: Ticket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        page = f"ticket={reviewed.number}"
+        monkeypatch.setattr(consumers, "MOST_IGNORED", 5)
+        async with _desk(agent, page) as ada, _desk(lead, page) as lea:
+            for _ in range(consumers.WORDS[0]):
+                await _do(ada, "viewing")
+            await _do(ada, "replying")
+            assert await _people(lea) == [("Ada", "viewing")]
+            for _ in range(6):
+                await _do(ada, "replying")
+            async with asyncio.timeout(5):
+                while (said := await ada.receive_output(timeout=5))["type"] != "websocket.close":
+                    pass
+            assert said["code"] == consumers.TOO_MUCH
+
+    _run(test)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from tickets.actions.errors import Invalid
+from tickets.actions.notifying import tell_assignee
 from tickets.actions.review import require_decider
 from tickets.live import announce
 from tickets.models import Ticket
@@ -20,4 +21,5 @@ def assign(*, ticket: Ticket, to: User | None, by: User | None) -> Ticket:
         held.assignee = to
         held.save(update_fields=["assignee", "updated_at"])
         announce(held, "changed")
+        tell_assignee(kind="assigned", ticket=held, by=by)
     return held

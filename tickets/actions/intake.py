@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from tickets.actions.errors import Conflict, Invalid
 from tickets.actions.learning import remember
+from tickets.actions.notifying import tell_assignee
 from tickets.channels.base import Inbound, clean_line
 from tickets.live import announce
 from tickets.models import ENDED, SUBJECT_LIMIT, Draft, Message, Requester, Source, Status, Ticket, excerpt_of
@@ -163,7 +164,9 @@ def add_customer_message(
         if not held.escalated:
             held.provenance.pop("escalated", None)  # a person's no was about what had been written until then
         held.submit(lane=None)
-        held.save(update_fields=[*SUBMISSION, "status", "resolved_at", "provenance"])
+        held.snoozed_until = None
+        held.save(update_fields=[*SUBMISSION, "status", "resolved_at", "provenance", "snoozed_until"])
         ring("interactive")
         announce(held, "changed")
+        tell_assignee(kind="reply", ticket=held, text=excerpt_of(text))
     return message

@@ -11,6 +11,7 @@ from tickets.actions.auditing import check
 from tickets.actions.decided import normalise
 from tickets.actions.errors import Conflict, Forbidden, Invalid
 from tickets.actions.learning import remember
+from tickets.actions.notifying import tell_leads
 from tickets.live import announce
 from tickets.models import Agent, ApiKey, Review, SlaPolicy, Status, Ticket, leads
 from tickets.models.ticket import ESCALATION
@@ -114,6 +115,7 @@ def escalate(*, ticket: Ticket, reason: str, by: User) -> Ticket:
             ticket=held, suggestion=held.latest_suggestion, decision=Review.Decision.ESCALATED, why=reason, by=by
         )
         announce(held, "changed")
+        tell_leads(ticket=held, by=by)
     return held
 
 
@@ -143,10 +145,13 @@ def reject(*, ticket: Ticket, by: User, why: str = "", suggestion: int | None = 
 
 def require_decider(user: User | None) -> None:
     """Raise Forbidden unless this is a person who may change tickets."""
-    agent = Agent.objects.filter(user=user).first() if user else None
-    allowed = user is not None and user.is_active and (agent.may_decide if agent else user.is_superuser)
-    if not allowed:
+    if user is None or not may_decide(user):
         raise Forbidden("may_not_decide", "Your role lets you read tickets, not change them.")
+
+
+def may_decide(user: User) -> bool:
+    agent = Agent.objects.filter(user=user).first()
+    return user.is_active and (agent.may_decide if agent else user.is_superuser)
 
 
 def require_lead(user: User) -> None:

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from tickets.actions.errors import Invalid
+from tickets.actions.notifying import tell_leads
 from tickets.actions.review import require_decider
 from tickets.live import announce
 from tickets.models import Status, Ticket
@@ -32,6 +33,8 @@ def change(*, ticket: Ticket, status: Status, by: User | None) -> Ticket:
             held.set_status(status)
             held.save(update_fields=["status", "resolved_at", *ESCALATION, "updated_at"])
             announce(held, "changed")
+            if status == Status.ESCALATED:
+                tell_leads(ticket=held, by=by)
     return held
 
 

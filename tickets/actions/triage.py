@@ -24,6 +24,7 @@ from tickets.actions.decided import normalise
 from tickets.actions.deliveries import Claimed
 from tickets.actions.drafts import last_inbound
 from tickets.actions.errors import Invalid
+from tickets.actions.notifying import tell_leads
 from tickets.actions.review import require_lead
 from tickets.actions.shadow import follow
 from tickets.context import gather, inquiry_of
@@ -173,6 +174,7 @@ def _store(claimed: Claimed, verdict: Verdict, about: _About, milliseconds: int)
         engine = verdict.fields["category"].engine if "category" in verdict.fields else "rules"
         with acting(f"machine:{engine}", correlation_id=ticket.correlation_id):
             suggestion = _keep(ticket, verdict, about, milliseconds)
+            before = ticket.status
             _apply(ticket, verdict)
             ticket.embedding, ticket.text_hash = about.vector, about.text_hash
             ticket.triage_state, ticket.triaged_at, ticket.lease_until = TriageState.TRIAGED, timezone.now(), None
@@ -183,6 +185,8 @@ def _store(claimed: Claimed, verdict: Verdict, about: _About, milliseconds: int)
             draw(ticket)
             follow(ticket)
             announce(ticket, "read")
+            if ticket.status == Status.ESCALATED != before:
+                tell_leads(ticket=ticket)
 
 
 def _keep(ticket: Ticket, verdict: Verdict, about: _About, milliseconds: int) -> Suggestion:

@@ -14,13 +14,16 @@ from tickets.models.choices import (
     TriageState,
     priority_of,
 )
+from tickets.models.comment_version import CommentVersion
 from tickets.models.delivery import Delivery, DeliveryAttempt
 from tickets.models.draft import Draft
 from tickets.models.event import Event
 from tickets.models.example import Example
 from tickets.models.fit_run import FitRun
+from tickets.models.habits import Habits
 from tickets.models.import_run import ImportRun
 from tickets.models.message import Message
+from tickets.models.notification import Mailing, Notification, NotificationChoice
 from tickets.models.person import Agent, Requester, leads
 from tickets.models.place import Place
 from tickets.models.replay import COMPARED, Comparison, Replay, ReplayTicket
@@ -46,6 +49,7 @@ __all__ = [
     "ApiKey",
     "Audit",
     "Category",
+    "CommentVersion",
     "Comparison",
     "Component",
     "Delivery",
@@ -55,9 +59,13 @@ __all__ = [
     "Event",
     "Example",
     "FitRun",
+    "Habits",
     "ImportRun",
     "Lane",
+    "Mailing",
     "Message",
+    "Notification",
+    "NotificationChoice",
     "Place",
     "Priority",
     "ReadWith",

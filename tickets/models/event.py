@@ -27,6 +27,7 @@ TRACKED = (
     "escalated",
     "escalation_reason",
     "assignee",
+    "snoozed_until",
     "error",
     "deleted_at",
 )

@@ -22,9 +22,13 @@ class MessageQuerySet(models.QuerySet["Message"]):
         waits = Q(delivery__state="queued", delivery__attempts=0, delivery__not_before__gt=timezone.now())
         return self.conversation().exclude(waits)
 
+    def for_page(self) -> Self:
+        """With what a ticket's page shows of them, oldest first."""
+        return self.select_related("author", "requester", "delivery").order_by("pk")
+
 
 class Message(models.Model):
-    """One text in a ticket's thread. Written once; a text is never edited."""
+    """One text in a ticket's thread. Written once; only a comment may be corrected, and keeps what it said before."""
 
     class Kind(models.TextChoices):
         INBOUND = "inbound", "From the customer"
@@ -41,6 +45,7 @@ class Message(models.Model):
     external_id = models.CharField(max_length=255, blank=True)
     message_id = models.CharField(max_length=255, blank=True, help_text="Message-ID of the mail, without brackets.")
     created_at = models.DateTimeField(db_index=True)
+    edited_at = models.DateTimeField(null=True, blank=True)
 
     objects = MessageQuerySet.as_manager()
 
@@ -51,6 +56,7 @@ class Message(models.Model):
             models.UniqueConstraint(
                 fields=["ticket", "external_id"], condition=~Q(external_id=""), name="one_message_an_external_id"
             ),
+            models.CheckConstraint(condition=Q(edited_at=None) | Q(kind="comment"), name="only_a_comment_is_edited"),
         ]
         indexes = [models.Index(fields=["message_id"], condition=~Q(message_id=""), name="message_by_mail_id")]
 

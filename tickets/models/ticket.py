@@ -59,6 +59,13 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
         at_hand = (Status.IN_REVIEW, Status.ESCALATED)
         return self.filter(status__in=at_hand, triage_state=TriageState.TRIAGED, draft__stale=False)
 
+    def snoozed(self) -> Self:
+        """Open and put off until a time that has not come. Whoever is late to wake them, here they are back in time."""
+        return self.open().filter(snoozed_until__gt=timezone.now())
+
+    def awake(self) -> Self:
+        return self.exclude(snoozed_until__gt=timezone.now(), status__in=OPEN)
+
     def overdue(self) -> Self:
         """With the desk, never answered, and the time for a first answer has run out."""
         at_hand = (Status.NEW, Status.IN_REVIEW, Status.ESCALATED)
@@ -172,6 +179,7 @@ class Ticket(Work):
     assignee = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="assigned_tickets"
     )
+    snoozed_until = models.DateTimeField(null=True, blank=True, editable=False)
     embedding = HalfVectorField(dimensions=384, null=True, blank=True, editable=False)
     # of the cleaned conversation as it was read last (tickets.repeats); tickets of one text have one hash
     text_hash = models.CharField(max_length=64, blank=True, editable=False)
@@ -216,6 +224,7 @@ class Ticket(Work):
             models.Index(fields=["text_hash"], condition=~Q(text_hash=""), name="ticket_same_text"),
             models.Index(fields=["number"], condition=Q(triage_state=TriageState.FAILED), name="ticket_failed"),
             models.Index(fields=["lease_until"], condition=Q(triage_state="processing"), name="ticket_leased"),
+            models.Index(fields=["snoozed_until"], condition=~Q(snoozed_until=None), name="ticket_snoozed"),
             HnswIndex(
                 name="ticket_nearest", fields=["embedding"], opclasses=["halfvec_cosine_ops"], m=16, ef_construction=64
             ),
@@ -242,6 +251,10 @@ class Ticket(Work):
     @property
     def is_open(self) -> bool:
         return self.status in OPEN
+
+    @property
+    def is_snoozed(self) -> bool:
+        return self.is_open and self.snoozed_until is not None and self.snoozed_until > timezone.now()
 
     @property
     def is_reading(self) -> bool:

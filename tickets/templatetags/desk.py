@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django import template
 from django.utils import timezone
@@ -16,6 +17,8 @@ from django.utils.safestring import SafeString, mark_safe
 from heroicons.templatetags.heroicons import heroicon_micro
 
 from tickets.context import taxonomy
+from tickets.markdown import render
+from tickets.mentions import Mentions
 from tickets.models import Status, Ticket, TriageState
 from tickets.views.proposal import CHOICES, spelled
 from tickets.views.prose import render_text
@@ -93,6 +96,12 @@ def sla(ticket: Ticket) -> Clock | None:
 
 
 @register.filter
+def in_zone(moment: datetime, zone: ZoneInfo) -> datetime:
+    """A moment by somebody's own clock. Without its zone, so that no filter behind it changes it back to the desk's."""
+    return moment.astimezone(zone).replace(tzinfo=None)
+
+
+@register.filter
 def percent(value: float | None) -> int:
     """0..1 as whole percent, cut down so that 0.999 is not 100."""
     return 0 if value is None else int(value * 100)
@@ -147,6 +156,8 @@ def field_value(value: Any, name: str = "") -> str:
     """A tracked value of the field `name` in the desk's words: a category by its name, a status as its tab says it."""
     if not is_something(value):
         return "nothing"
+    if isinstance(value, datetime):
+        return date_format(timezone.localtime(value), "j M Y, H:i")
     if isinstance(value, list):
         return ", ".join(map(str, value))
     if isinstance(value, datetime):
@@ -169,3 +180,9 @@ def _names(name: str) -> dict[str, str]:
 def prose(text: str) -> SafeString:
     """Markdown of a customer or colleague as safe HTML."""
     return render_text(text)
+
+
+@register.filter
+def comment(text: str, mentions: Mentions) -> SafeString:
+    """Markdown of a colleague as safe HTML, with the names in it marked."""
+    return render(text, mentions)

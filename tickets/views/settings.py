@@ -31,7 +31,10 @@ def everybody(user: User) -> bool:
     return user.is_active
 
 
-PAGES = (SettingsPage("You", "tickets:settings", everybody),)
+PAGES = (
+    SettingsPage("You", "tickets:settings", everybody),
+    SettingsPage("Notifications", "tickets:notification-choices", everybody),
+)
 
 
 def settings_page(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""What else a person does with a ticket: comment, escalate, assign, close, reopen, have it read again."""
+"""What else a person does with a ticket: escalate, assign, close, reopen, have it read again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_POST
 
-from tickets.actions import assignment, conversation, review, status, triage
+from tickets.actions import assignment, review, status, triage
 from tickets.actions.errors import Invalid, Refused
 from tickets.actions.review import require_decider
 from tickets.models import Status, Ticket
@@ -15,18 +15,6 @@ from tickets.views.filters import status_word
 from tickets.views.frame import person
 from tickets.views.ticket import done, refused, seen
 from triage.models import User
-
-
-@require_POST
-@login_required
-def comments(request: HttpRequest, number: int) -> HttpResponse:
-    ticket = seen(request, number)
-    text = request.POST.get("text", "")
-    try:
-        conversation.comment(ticket=ticket, text=text, by=person(request))
-    except Refused as why:
-        return refused(request, ticket, why, typed=text)
-    return done(request, ticket, "Comment added.", also=["comment_form"])
 
 
 @require_POST

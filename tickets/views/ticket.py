@@ -18,12 +18,16 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
+from tickets.actions import notifying
+from tickets.actions.conversation import may_edit
 from tickets.actions.drafts import last_inbound
 from tickets.actions.errors import Conflict, Flagged, Forbidden, Refused
+from tickets.actions.snoozing import presets
 from tickets.actions.undo import undoable
 from tickets.answered import answered
 from tickets.flagged import shown, stored
-from tickets.models import Agent, Message, Status, Suggestion, Ticket, leads
+from tickets.mentions import mentioned
+from tickets.models import Agent, Habits, Message, Status, Suggestion, Ticket, leads
 from tickets.models.history import Change, changes_of
 from tickets.similar import similar_to
 from tickets.views.frame import person
@@ -43,6 +47,7 @@ def page(request: HttpRequest, number: int) -> HttpResponse:
         ticket = seen(request, number)
     except Http404:
         return _deleted(request, number)
+    notifying.read(user=person(request), ticket=ticket)
     return render(request, "tickets/ticket.html", context_of(ticket, person(request)))
 
 
@@ -112,13 +117,14 @@ def _render_pieces(request: HttpRequest, ticket: Ticket, names: Iterable[str], *
 def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
     """What the page and its pieces show. About 15 queries, whatever the length of the thread."""
     suggestion = ticket.latest_suggestion
-    messages = list(ticket.messages.select_related("author", "requester", "delivery").order_by("pk"))
+    messages = list(ticket.messages.for_page())
     calls = list(Call.objects.about("ticket", ticket.number).newest_first()[:50])
     costs = [call.cost for call in calls if call.cost is not None]
     agent = Agent.objects.filter(user=user).first()
     visible = Ticket.objects.visible_to(user)
     changes, similar = changes_of(ticket), similar_to(ticket, visible)
     undo = undoable(ticket, changes)
+    zone = Habits.of(user).zone
     fields = [replace(row, undo=undo.get(row.name)) for row in rows_of(ticket, suggestion, visible)]
     return {
         "ticket": ticket,
@@ -126,6 +132,8 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "may_delete": leads(user),
         "may_decide": agent.may_decide if agent else user.is_superuser,
         "messages_shown": messages,
+        "mentions": mentioned(message.text for message in messages if message.kind == Message.Kind.COMMENT),
+        "editable": {message.pk for message in messages if may_edit(message, user)},
         "draft": (draft := ticket.current_draft),
         "flags": shown(draft.flags, draft.text) if draft else [],
         "suggestion": suggestion,
@@ -143,6 +151,8 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "history": _history(changes, undo),
         "people": _people(),
         "next_number": _next(ticket, user),
+        "zone": zone,
+        "presets": presets(zone),
     }
 
 

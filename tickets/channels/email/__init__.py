@@ -27,18 +27,23 @@ class EmailChannel(Channel):
             message = message_for(delivery)
         except (BadHeaderError, ValueError) as error:
             raise SendRefused(f"This reply makes no valid e-mail: {error}.") from error
-        backend = get_connection(fail_silently=False)
-        if isinstance(backend, smtp.EmailBackend):
-            return _send_by_smtp(backend, message)
-        try:
-            sent = backend.send_messages([message])
-        except OSError as error:
-            if isinstance(backend, files.EmailBackend):  # a file that failed is not there
-                raise TryAgain(f"The mail could not be written: {_words(error)}.") from error
-            raise SendUnknown(f"The mail may or may not have been handed over: {_words(error)}.") from error
-        if not sent:
-            raise SendRefused("The mail backend took nothing.")
-        return SendReceipt(message.extra_headers["Message-ID"])
+        return hand_over(message)
+
+
+def hand_over(message: EmailMessage) -> SendReceipt:
+    """Send one e-mail, which has its Message-ID, through whatever EMAIL_URL names. Raises a SendError, nothing else."""
+    backend = get_connection(fail_silently=False)
+    if isinstance(backend, smtp.EmailBackend):
+        return _send_by_smtp(backend, message)
+    try:
+        sent = backend.send_messages([message])
+    except OSError as error:
+        if isinstance(backend, files.EmailBackend):  # a file that failed is not there
+            raise TryAgain(f"The mail could not be written: {_words(error)}.") from error
+        raise SendUnknown(f"The mail may or may not have been handed over: {_words(error)}.") from error
+    if not sent:
+        raise SendRefused("The mail backend took nothing.")
+    return SendReceipt(message.extra_headers["Message-ID"])
 
 
 def _send_by_smtp(backend: smtp.EmailBackend, message: EmailMessage) -> SendReceipt:
