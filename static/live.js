@@ -24,7 +24,7 @@
   }
   function text(id, value) {
     var place = document.getElementById(id);
-    if (place && value !== undefined) place.textContent = Number(value).toLocaleString("en-GB");
+    if (place && value !== undefined) place.textContent = value;
   }
 
   // ── Socket ──
@@ -74,14 +74,15 @@
     if (message.type === "catch-up") { soon(); return; }
     if (message.type === "ticket") { refreshTicket(); return; }
     if (message.type !== "tickets") { tellPage(message.type, message); return; }
-    text("rail-count", message.open);
+    text("count-rail", message.counts.rail);
     if (!queue) return;
     if (asking) overheard = true;  // the answer under way may hold an older picture of a row that is not here yet
     Object.keys(message.rows).forEach(function (number) {
       if (!change(number, message.rows[number]) && belongs(made(message.rows[number]))) soon();
     });
     message.gone.forEach(leave);
-    if (queue.dataset.filtered) soon(); else counts(message.counts);
+    // Rows in another order, in groups or filtered are told apart by the server; and so is what is counted for one person.
+    if (queue.dataset.filtered || queue.dataset.sort || queue.dataset.group) soon(); else if (queue.dataset.tab || !queue.dataset.personal) counts(message.counts); else { counts(message.counts); later(); }
   }
 
   // ── Catching up: by GET, at once, then at most once a second ──
@@ -90,6 +91,9 @@
     if (pending) return;
     pending = setTimeout(function () { pending = null; catchUp(); }, Math.max(20 + Math.random() * 80, asked + 1000 - Date.now()));
   }
+  // What is counted for one person alone may be some seconds old.
+  var OWN_COUNTS = 5000, later_ = null;
+  function later() { if (!later_) later_ = setTimeout(function () { later_ = null; catchUp(); }, OWN_COUNTS); }
   function catchUp() {
     if (ticket) { refreshTicket(); probe(); return; }
     if (!queue) { probe(); return; }
@@ -101,10 +105,10 @@
       queue.dataset.now = answer.now;
       Object.keys(answer.rows).forEach(function (number) { change(number, answer.rows[number]); });
       answer.gone.forEach(leave);
-      text("rail-count", answer.open);
       counts(answer.counts);
       if (!gap) answer.fresh.forEach(function (pair) { if (numbers().indexOf(pair[0]) < 0) waiting.push(pair); });
       // More came than one answer holds, or than a page should: the page comes anew when they are let in.
+      if (queue.dataset.group && waiting.length) gap = true;
       gap = gap || answer.fresh.length >= Number(queue.dataset.page) || waiting.length > MOST_ROWS;
       return letIn();
     }).catch(function () {}).then(answered);
@@ -128,16 +132,17 @@
   function numbers() {
     return rows().map(function (row) { return Number(row.dataset.number); }).concat(waiting.map(function (held) { return held[0]; }));
   }
-  // A row's place is when its customer wrote, then its number; the newest stands first (tickets/models/place.py).
+  // A row's place is when its customer wrote, then its number; the newest stands first (tickets/models/order.py).
   function isBelow(place, other) {
     var a = place.split(".").map(Number), b = other.split(".").map(Number);
-    return a[0] < b[0] || (a[0] === b[0] && a[1] < b[1]);
+    for (var i = 0; i < a.length; i++) if (a[i] !== b[i]) return a[i] < b[i];
+    return false;
   }
   // The place of the last row, where older ones follow on another page.
   function floor() { return document.getElementById("older") && rows().length ? rows().pop().dataset.place : ""; }
   function belongs(row) {
     var tab = queue.dataset.tab, status = row.dataset.status === "closed" ? "resolved" : row.dataset.status;
-    return (!tab || status === tab) && (!floor() || !isBelow(row.dataset.place, floor()));
+    return (!tab || tab === "snoozed" || status === tab) && (!floor() || !isBelow(row.dataset.place, floor()));
   }
   function made(html) {
     var box = document.createElement("template");
@@ -152,6 +157,7 @@
     var fresh = made(html);
     if (Number(fresh.dataset.stamp) <= Number(old.dataset.stamp)) return true;  // an older picture arrived late
     if (fresh.dataset.status !== old.dataset.status) soon();  // it may have left this tab
+    if (queue && queue.dataset.sort) fresh.dataset.place = old.dataset.place; // where one reads it, until the page comes anew
     var focused = old.contains(document.activeElement) && document.activeElement.id;
     old.replaceWith(fresh);
     htmx.process(fresh);
@@ -172,11 +178,7 @@
     news();
   }
   function counts(found) {
-    if (!found) return;
-    document.querySelectorAll(".tab .count").forEach(function (place) {
-      var key = place.id.replace("count-", "");
-      text(place.id, key === "all" ? found[queue.dataset.all] : found[key]);
-    });
+    Object.keys(found || {}).forEach(function (place) { text("count-" + place, found[place]); });
   }
   function letIn(asked) {
     var idle = window.scrollY < 60 && !(document.activeElement && window.desk.typing(document.activeElement)) && !document.hidden;
@@ -214,7 +216,7 @@
       var foot = document.createElement("div");
       foot.className = "queue-foot";
       link = document.createElement("a");
-      link.className = "button"; link.id = "older"; link.rel = "next"; link.textContent = "Older tickets";
+      link.className = "button"; link.id = "older"; link.rel = "next"; link.textContent = "More tickets";
       foot.append(link);
       queue.append(foot);
     }

@@ -128,7 +128,6 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
                     "rows": {number: row.html for number, row in rows.items() if self.audience.may_see(row.group)},
                     "gone": [number for number in taken if not self._sees(rows.get(number), self.audience)],
                     "counts": counts,
-                    "open": counts[""],
                 }
             )
         self.changes.sent_at = time.monotonic()

@@ -14,10 +14,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from channels.db import database_sync_to_async
-from django.db.models import Count
 from django.template.loader import get_template
 
-from tickets.models import ENDED, OPEN, Agent, Status, Team, Ticket
+from tickets.models import ENDED, NEWEST, OPEN, Agent, Order, Team, Ticket
+from tickets.models.counts import counted_up_to, shown
 from tickets.models.ticket import TicketQuerySet
 from triage.models import User
 from triage.notify import publish
@@ -54,7 +54,7 @@ class Audience:
 
 def audience_of(user: User) -> Audience | None:
     """The groups of a person of the staff; None for everybody else. Mirrors `visible_to`."""
-    agent = Agent.objects.filter(user=user).select_related("user").first()
+    agent = Agent.of(user)
     if not user.is_active or (agent is None and not user.is_superuser):
         return None
     if agent is None or agent.sees_everything:
@@ -64,15 +64,12 @@ def audience_of(user: User) -> Audience | None:
     return Audience(frozenset({SOME_TEAMS, group_of(None), *map(group_of, teams)}))
 
 
-def counts_of(tickets: TicketQuerySet) -> dict[str, int]:
-    """How many tickets each tab of the queue holds; "" is all that is open, "found" everything. One query."""
-    rows = tickets.order_by().values_list("status").annotate(count=Count("pk"))
-    by_status = {status: int(count) for status, count in rows}
-    counts = {status.value: by_status.get(status, 0) for status in OPEN}
-    counts[Status.RESOLVED.value] = sum(by_status.get(status, 0) for status in ENDED)
-    counts[""] = sum(by_status.get(status, 0) for status in OPEN)
-    counts["found"] = sum(by_status.values())
-    return counts
+def counts_of(tickets: TicketQuerySet) -> dict[str, str]:
+    """How many tickets the views by status hold, by the place where a queue without filters shows it."""
+    awake = tickets.open().awake()
+    sets = {f"tab-{status.value}": awake.filter(status=status) for status in OPEN}
+    sets |= {"tab-all": awake, "tab-snoozed": tickets.snoozed(), "tab-resolved": tickets.filter(status__in=ENDED)}
+    return {name: shown(count) for name, count in counted_up_to({**sets, "rail": awake}).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +80,19 @@ class RenderedRow:
     group: str
 
 
-def render_rows(tickets: Iterable[Ticket]) -> dict[int, RenderedRow]:
-    """Rows without a request: nothing in them depends on who looks."""
+def render_rows(tickets: Iterable[Ticket], order: Order = NEWEST) -> dict[int, RenderedRow]:
+    """Rows without a request: nothing in them depends on who looks. Their places are those in this order."""
     template = get_template("tickets/_row.html")
     return {
-        ticket.number: RenderedRow(template.render({"ticket": ticket}), group_of(ticket.team_id)) for ticket in tickets
+        ticket.number: RenderedRow(
+            template.render({"ticket": ticket, "place": order.place_of(ticket)}), group_of(ticket.team_id)
+        )
+        for ticket in tickets
     }
 
 
-def rows_html(tickets: Iterable[Ticket]) -> dict[int, str]:
-    return {number: row.html for number, row in render_rows(tickets).items()}
+def rows_html(tickets: Iterable[Ticket], order: Order = NEWEST) -> dict[int, str]:
+    return {number: row.html for number, row in render_rows(tickets, order).items()}
 
 
 def changes_since(visible: TicketQuerySet, milliseconds: int) -> TicketQuerySet:
@@ -135,7 +135,7 @@ class Shown:
 
     def __init__(self) -> None:
         self._rows: dict[int, tuple[int, RenderedRow]] = {}
-        self._counts: dict[Audience, tuple[int, dict[str, int]]] = {}
+        self._counts: dict[Audience, tuple[int, dict[str, str]]] = {}
         self._lock: asyncio.Lock | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -160,8 +160,8 @@ class Shown:
                     del self._rows[number]
             return {number: self._rows[number][1] for number in wanted if number in self._rows}
 
-    async def counts(self, audience: Audience, user: User, seq: int) -> dict[str, int]:
-        """How many tickets each tab holds for an audience, at least as new as `seq`."""
+    async def counts(self, audience: Audience, user: User, seq: int) -> dict[str, str]:
+        """How many tickets each view holds that is the same for all of an audience, at least as new as `seq`."""
         async with self._locked():
             known = self._counts.get(audience)
             if known is None or known[0] < seq:
@@ -177,7 +177,7 @@ def _render_numbers(numbers: list[int]) -> dict[int, RenderedRow]:
     return render_rows(Ticket.objects.for_rows().filter(pk__in=numbers))
 
 
-def _counts_for(user: User) -> dict[str, int]:
+def _counts_for(user: User) -> dict[str, str]:
     return counts_of(Ticket.objects.visible_to(user))
 
 

@@ -14,7 +14,7 @@ class SummaryQuerySet(models.QuerySet["Summary"]):
         """What a person wrote; those who see every team's tickets see everybody's: its figures are the writer's."""
         if user.is_superuser:
             return self
-        agent = Agent.objects.filter(user=user).select_related("user").first()
+        agent = Agent.of(user)
         if agent is None:
             return self.none()
         return self if agent.sees_everything else self.filter(by=user)

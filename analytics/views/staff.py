@@ -22,7 +22,7 @@ def staff_only(view: View) -> View:
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         user = person(request)
-        if not (user.is_superuser or Agent.objects.filter(user=user).exists()):
+        if not (user.is_superuser or Agent.of(user)):
             raise PermissionDenied
         return view(request, *args, **kwargs)
 

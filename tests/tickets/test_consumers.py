@@ -81,7 +81,7 @@ def test_a_new_ticket_is_pushed_with_its_row_and_the_counts(lead: User, make_tic
             message = await _next(socket, "tickets")
             assert "Fresh from the door" in message["rows"][str(ticket.number)]
             assert 'data-triage="submitted"' in message["rows"][str(ticket.number)]
-            assert (message["open"], message["counts"]["new"]) == (1, 1)
+            assert (message["counts"]["rail"], message["counts"]["tab-new"]) == ("1", "1")
 
     _run(test)
 

@@ -94,7 +94,7 @@ def test_counts_follow_the_tabs(reviewed: Ticket, make_ticket: MakeTicket) -> No
     reviewed.set_status(Status.CLOSED)
     reviewed.save()
     counts = counts_of(Ticket.objects.all())
-    assert (counts[""], counts["new"], counts["resolved"], counts["found"]) == (1, 1, 1, 2)
+    assert (counts["tab-all"], counts["tab-new"], counts["tab-resolved"], counts["rail"]) == ("1", "1", "1", "1")
 
 
 def test_changes_are_gathered_until_they_are_taken() -> None:

@@ -7,7 +7,6 @@ import json
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
-from django.db.models.functions import Lower
 from django.utils import timezone
 
 from tickets.actions.errors import Conflict, Invalid
@@ -107,8 +106,7 @@ def requester_of(email: str | None, name: str = "") -> Requester | None:
     """The customer with this address, made when new; a name that was missing is filled in."""
     if not email:
         return None
-    # Not iexact: that asks for UPPER(email), and the index is on LOWER(email).
-    people = Requester.objects.annotate(address=Lower("email")).filter(address=email.lower())
+    people = Requester.objects.with_address(email)
     requester = people.first()
     if requester is None:
         Requester.objects.bulk_create([Requester(email=email, name=name)], ignore_conflicts=True)

@@ -150,7 +150,7 @@ def require_decider(user: User | None) -> None:
 
 
 def may_decide(user: User) -> bool:
-    agent = Agent.objects.filter(user=user).first()
+    agent = Agent.of(user)
     return user.is_active and (agent.may_decide if agent else user.is_superuser)
 
 

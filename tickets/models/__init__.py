@@ -24,8 +24,8 @@ from tickets.models.habits import Habits
 from tickets.models.import_run import ImportRun
 from tickets.models.message import Message
 from tickets.models.notification import Mailing, Notification, NotificationChoice
+from tickets.models.order import NEWEST, ORDERS, Order, Place
 from tickets.models.person import Agent, Requester, leads
-from tickets.models.place import Place
 from tickets.models.replay import COMPARED, Comparison, Replay, ReplayTicket
 from tickets.models.review import Review
 from tickets.models.search import SearchText
@@ -35,11 +35,14 @@ from tickets.models.suggestion import Suggestion
 from tickets.models.taxonomy import Category, Component
 from tickets.models.team import Team
 from tickets.models.ticket import PORTAL_SALT, SUBJECT_LIMIT, SUBMISSION, TEXT_LIMIT, Ticket, excerpt_of
+from tickets.models.view import View
 
 __all__ = [
     "COMPARED",
     "ENDED",
+    "NEWEST",
     "OPEN",
+    "ORDERS",
     "PORTAL_SALT",
     "SCOPES",
     "SUBJECT_LIMIT",
@@ -66,6 +69,7 @@ __all__ = [
     "Message",
     "Notification",
     "NotificationChoice",
+    "Order",
     "Place",
     "Priority",
     "ReadWith",
@@ -84,6 +88,7 @@ __all__ = [
     "Ticket",
     "Tier",
     "TriageState",
+    "View",
     "excerpt_of",
     "leads",
     "priority_of",

@@ -27,6 +27,8 @@ class Habits(models.Model):
     user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, related_name="habits")
     time_zone = models.CharField(max_length=64, blank=True, validators=[_known_zone], help_text="Empty: the desk's.")
     digest_hour = models.PositiveSmallIntegerField(default=8, validators=[MaxValueValidator(23)])
+    # {density: "compact", hidden: [columns], split: true}: how the queue looks
+    queue = models.JSONField(default=dict, blank=True, editable=False)
     quoted = models.BooleanField(default=False, help_text="Mails may hold what colleagues and customers wrote.")
 
     class Meta:

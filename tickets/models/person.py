@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
 from django.db import models
@@ -12,12 +12,20 @@ if TYPE_CHECKING:
     from triage.models import User
 
 
+class RequesterQuerySet(models.QuerySet["Requester"]):
+    def with_address(self, email: str) -> Self:
+        """Whoever has this address, however it is written. Not iexact: that asks for UPPER, the index is on LOWER."""
+        return self.annotate(address=Lower("email")).filter(address=email.strip().lower())
+
+
 class Requester(models.Model):
     """A customer: somebody who asks."""
 
     email = models.EmailField(max_length=254)
     name = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = RequesterQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(Lower("email"), name="one_requester_an_address")]
@@ -49,6 +57,14 @@ class Agent(models.Model):
     def __str__(self) -> str:
         return self.user.label
 
+    @classmethod
+    def of(cls, user: User) -> Agent | None:
+        """This person's place at the desk. Asked of the database once a request: the person remembers it."""
+        try:
+            return user.agent
+        except cls.DoesNotExist:
+            return None
+
     @property
     def sees_everything(self) -> bool:
         """Leads, admins and auditors see every team's tickets, and so does an agent who belongs to no team."""
@@ -61,5 +77,6 @@ class Agent(models.Model):
 
 def leads(user: User) -> bool:
     """Whether this person may do what concerns everybody's tickets: leads and those who administer."""
-    roles = (Agent.Role.LEAD, Agent.Role.ADMIN)
-    return user.is_active and (user.is_superuser or Agent.objects.filter(user=user, role__in=roles).exists())
+    agent = Agent.of(user)
+    lead = agent is not None and agent.role in (Agent.Role.LEAD, Agent.Role.ADMIN)
+    return user.is_active and (user.is_superuser or lead)

@@ -27,7 +27,8 @@ _WORDS_OF_TICKET = f"""
     setweight(to_tsvector('simple', {{row}}.number::text), 'A')
     || setweight(to_tsvector('{CONFIG}', {{row}}.subject), 'A')
     || setweight(to_tsvector('{CONFIG}', coalesce((
-        SELECT concat_ws(' ', name, email, replace(email, '@', ' ')) FROM tickets_requester WHERE id = {{row}}.requester_id), '')), 'B')
+        SELECT concat_ws(' ', name, email, replace(email, '@', ' ')) FROM tickets_requester
+        WHERE id = {{row}}.requester_id), '')), 'B')
 """
 _NEW = f"""
     INSERT INTO tickets_searchtext (ticket_id, document) VALUES (NEW.number, {_WORDS_OF_TICKET.format(row="NEW")});
@@ -102,6 +103,5 @@ def found_in(text: str, query: SearchQuery) -> Func:
         stop_sel=STOP,
         max_words=24,
         min_words=10,
-        short_word=2,
         max_fragments=1,
     )

@@ -28,8 +28,8 @@ from tickets.models.choices import (
     Tier,
     TriageState,
 )
+from tickets.models.order import NEWEST, Order, Place
 from tickets.models.person import Agent, Requester
-from tickets.models.place import Place
 from tickets.models.search import TICKET_TRIGGERS, query_of
 from tickets.models.source import Source
 from tickets.models.taxonomy import Category, Component
@@ -86,7 +86,7 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
 
     def visible_to(self, user: User) -> Self:
         """An agent with teams sees these teams' tickets, those of Manual Review and those of no team."""
-        agent = Agent.objects.filter(user=user).select_related("user").first()
+        agent = Agent.of(user)
         if agent is None:
             return self if user.is_superuser else self.none()
         if agent.sees_everything:
@@ -97,19 +97,20 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
         """What a row of the queue shows, in one query."""
         return self.select_related("category", "team", "assignee", "requester", "source").defer("embedding")
 
+    def in_order(self, order: Order) -> Self:
+        return self.annotate(**order.expressions).order_by(*order.by)
+
     def newest_first(self) -> Self:
         """As a queue shows them: by when the customer wrote. A history that is imported today is not today's work."""
-        return self.order_by("-created_at", "-number")
+        return self.in_order(NEWEST)
 
-    def below(self, place: Place) -> Self:
-        """Those that a queue shows after `place`. The first condition is what the index is walked by."""
-        earlier = Q(created_at__lt=place.at) | Q(number__lt=place.number)
-        return self.filter(earlier, created_at__lte=place.at)
+    def below(self, place: Place, order: Order = NEWEST) -> Self:
+        """Those that a queue shows after `place`."""
+        return self.annotate(**order.expressions).filter(order.below(place))
 
-    def down_to(self, place: Place) -> Self:
+    def down_to(self, place: Place, order: Order = NEWEST) -> Self:
         """Those that a queue shows before `place`, and the one that has it."""
-        later = Q(created_at__gt=place.at) | Q(number__gte=place.number)
-        return self.filter(later, created_at__gte=place.at)
+        return self.annotate(**order.expressions).filter(order.down_to(place))
 
     def due_for_triage(self) -> Self:
         """What the machine is to read now: nothing while it is paused."""
@@ -193,6 +194,9 @@ class Ticket(Work):
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     distance: float  # only on rows of nearest(): 1 - cosine
+    shown_place: Place  # and these three only on rows of a page of the queue
+    marked_subject: str
+    found: str
 
     objects = _Kept.from_queryset(TicketQuerySet)()
     everything = TicketQuerySet.as_manager()
@@ -246,7 +250,7 @@ class Ticket(Work):
 
     @property
     def place(self) -> Place:
-        return Place(self.created_at, self.number)
+        return NEWEST.place_of(self)
 
     @property
     def is_open(self) -> bool:

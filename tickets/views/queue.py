@@ -14,11 +14,17 @@ from django.views.decorators.vary import vary_on_headers
 
 from tickets.actions import triage
 from tickets.actions.errors import Refused
-from tickets.live import changes_since, counts_of, rows_html
-from tickets.models import Category, Place, Priority, Source, Team, Ticket, leads
+from tickets.live import changes_since, rows_html
+from tickets.models import ORDERS, Order, Place, Ticket, leads
 from tickets.models.ticket import TicketQuerySet
-from tickets.views.filters import FIELDS, NEEDS, Filters
+from tickets.views.choices import Choices
+from tickets.views.filters import Filters
 from tickets.views.frame import person
+from tickets.views.groups import groups_of
+from tickets.views.highlights import highlight
+from tickets.views.looks import Looks
+from tickets.views.saved_views import sharing
+from tickets.views.tabs import Counts
 from tickets.words import counted
 from triage.models import User
 
@@ -35,7 +41,10 @@ def page(request: HttpRequest) -> HttpResponse:
     user = person(request)
     filters = Filters.of(request.GET)
     template = "tickets/queue.html#queue" if request.headers.get("HX-Target") == "queue" else "tickets/queue.html"
-    return render(request, template, {**queue_context(user, filters), **_choices()})
+    context = queue_context(user, filters)
+    choices = Choices.now()
+    context |= {"choices": choices.of(filters), "chips": list(filters.chips(choices.names))}
+    return render(request, template, context)
 
 
 @require_POST
@@ -46,7 +55,7 @@ def readings(request: HttpRequest) -> HttpResponse:
     filters = Filters.of(request.GET)
     tickets = Ticket.objects.visible_to(user)
     if request.POST.get("scope") != "all":
-        tickets = filters.on_tab(filters.narrow(tickets, user))
+        tickets = filters.on_tab(filters.narrow(tickets, user), user)
     try:
         count = triage.retry_failed(tickets=tickets, by=user)
     except Refused as why:
@@ -67,73 +76,80 @@ def changes(request: HttpRequest) -> HttpResponse:
     user = person(request)
     filters = Filters.of(request.GET)
     visible = Ticket.objects.visible_to(user)
-    narrowed = filters.narrow(visible, user)
-    here = filters.on_tab(narrowed)
+    here = filters.on_tab(filters.narrow(visible, user), user)
     shown = [_number(part) for part in request.GET.get("shown", "").split(",")[:MOST_SHOWN]]
     still = here.filter(pk__in=shown)
+    missing = _missing(here.exclude(pk__in=shown), request.GET, filters.order)
+    changed = changes_since(still, _number(request.GET.get("since", "")))
     return JsonResponse(
         {
             "now": int(timezone.now().timestamp() * 1000),
-            "fresh": list(rows_html(_missing(here.exclude(pk__in=shown), request.GET)).items()),
-            "rows": rows_html(changes_since(still, _number(request.GET.get("since", "")))),
+            "fresh": list(rows_html(missing, filters.order).items()),
+            "rows": rows_html(changed, filters.order),
             "gone": sorted({*shown} - {*still.values_list("pk", flat=True)} - {0}),
-            "counts": counts_of(narrowed),
-            "open": visible.open().count(),
+            "counts": Counts.of(filters, visible, user).numbers,
         }
     )
 
 
-def _missing(here: TicketQuerySet, asked: QueryDict) -> TicketQuerySet:
-    floor, mark = Place.of(asked.get("floor", "")), _number(asked.get("mark", ""))
+def _missing(here: TicketQuerySet, asked: QueryDict, order: Order) -> TicketQuerySet:
+    floor, mark = Place.of(asked.get("floor", ""), parts=order.parts), _number(asked.get("mark", ""))
     if floor is not None:
-        here = here.down_to(floor)
-    return here.filter(number__gt=mark).for_rows().newest_first()[:PAGE]
+        here = here.down_to(floor, order)
+    return here.filter(number__gt=mark).for_rows().in_order(order)[:PAGE]
 
 
 def queue_context(user: User, filters: Filters) -> dict[str, Any]:
     mark = Ticket.objects.values_list("number", flat=True).first() or 0
     visible = Ticket.objects.visible_to(user)
-    narrowed = filters.narrow(visible, user)
-    rows = filters.on_tab(narrowed).for_rows().newest_first()
-    if filters.before is not None:
-        rows = rows.below(filters.before)
-    page_rows = list(rows[: PAGE + 1])
-    older = page_rows[PAGE - 1].place if len(page_rows) > PAGE else None
+    here = filters.on_tab(filters.narrow(visible, user), user)
+    rows, older = ([], None) if filters.group else _page(here, filters)
+    counts = Counts.of(filters, visible, user)
     return {
         "filters": filters,
         "page_size": PAGE,
-        "tabs": filters.tabs(narrowed),
-        "rows": page_rows[:PAGE],
+        "tabs": counts.tabs,
+        "whose": counts.whose,
+        "views": counts.views,
+        "orders": [(key, order.word) for key, order in ORDERS.items()],
+        "rows": rows,
+        "groups": groups_of(here) if filters.group else [],
         "older": filters.address(before=older) if older else "",
-        "failed": _failed(visible, narrowed, filters, user),
+        "failed": _failed(visible, here, filters, user),
         "newest_address": filters.address(),
         "again_address": filters.address(kind="store"),
-        "without_filters": filters.address(**dict.fromkeys(FIELDS)),
+        "without_filters": filters.cleared.address(),
+        "looks": Looks.of(user),
+        "scopes": sharing(user),
         "mark": mark,
         "now": int(timezone.now().timestamp() * 1000),
-        "first_ever": not page_rows and not filters.narrowed and not visible.exists(),
+        "first_ever": not rows and not filters.group and not filters.narrowed and not visible.exists(),
     }
 
 
-def _failed(visible: TicketQuerySet, narrowed: TicketQuerySet, filters: Filters, user: User) -> dict[str, Any]:
+def _page(here: TicketQuerySet, filters: Filters) -> tuple[list[Ticket], Place | None]:
+    """The rows of the page with their places and what was found in them, and the place of the last if more follow."""
+    order = filters.order
+    found = here.for_rows().in_order(order)
+    if filters.before is not None:
+        found = found.below(filters.before, order)
+    rows = list(found[: PAGE + 1])
+    older = order.place_of(rows[PAGE - 1]) if len(rows) > PAGE else None
+    del rows[PAGE:]
+    for row in rows:
+        row.shown_place = order.place_of(row)
+    if filters.words:
+        highlight(rows, filters.words)
+    return rows, older
+
+
+def _failed(visible: TicketQuerySet, here: TicketQuerySet, filters: Filters, user: User) -> dict[str, Any]:
     """How many could not be read, at all and of what is shown, and whether this person may have all of them tried."""
     count = visible.unreadable().count()
     if not count:
         return {"count": 0}
-    shown = filters.needs == "reading"
-    here = filters.on_tab(narrowed).count() if shown else 0
-    return {"count": count, "shown": shown, "here": here, "may_retry": leads(user)}
-
-
-def _choices() -> dict[str, Any]:
-    return {
-        "teams": Team.objects.filter(active=True),
-        "categories": Category.objects.filter(active=True),
-        "priorities": Priority.choices,
-        "sources": Source.objects.filter(active=True),
-        "needs": [(key, word) for key, (word, _) in NEEDS.items()],
-        "people": User.objects.filter(is_active=True, agent__isnull=False).order_by("first_name", "username"),
-    }
+    shown = "reading" in filters.values.get("needs", ())
+    return {"count": count, "shown": shown, "here": here.count() if shown else 0, "may_retry": leads(user)}
 
 
 def _number(given: str) -> int:

@@ -120,7 +120,7 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
     messages = list(ticket.messages.for_page())
     calls = list(Call.objects.about("ticket", ticket.number).newest_first()[:50])
     costs = [call.cost for call in calls if call.cost is not None]
-    agent = Agent.objects.filter(user=user).first()
+    agent = Agent.of(user)
     visible = Ticket.objects.visible_to(user)
     changes, similar = changes_of(ticket), similar_to(ticket, visible)
     undo = undoable(ticket, changes)

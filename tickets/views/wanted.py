@@ -13,7 +13,7 @@ from tickets.models import Replay, Ticket
 from tickets.models.choices import ReadWith
 from tickets.models.ticket import TicketQuerySet
 from tickets.reader import Reader
-from tickets.views.filters import FIELDS, TABS, Filters
+from tickets.views.filters import Filters, all_words
 from triage.models import Artifact, User
 
 ENGINES = tuple((engine, engine.label) for engine in ReadWith if engine != ReadWith.ANSWER)
@@ -50,7 +50,7 @@ class Wanted:
         )
 
     def tickets(self, user: User) -> TicketQuerySet:
-        found = self.filters.on_tab(self.filters.narrow(Ticket.objects.visible_to(user), user))
+        found = self.filters.on_tab(self.filters.narrow(Ticket.objects.visible_to(user), user), user)
         if self.kind == Replay.Kind.COMPARE and not self.filters.status:  # what has ended was decided most often
             found = self.filters.narrow(Ticket.objects.visible_to(user), user)
         if self.days:
@@ -64,9 +64,7 @@ class Wanted:
         """Which tickets, for whoever looks at it later."""
         if self.kind == Replay.Kind.SHADOW:
             return "new tickets"
-        tab = dict(TABS)[self.filters.status].lower() if self.filters.status else ""
-        parts = [f"status {tab}"] if tab else []
-        parts += [f"{name} {value}" for name in FIELDS if (value := getattr(self.filters, name))]
+        parts = all_words(self.filters)
         parts += [dict(DAYS)[self.days].lower()] if self.days else []
         parts += [f"the newest {self.limit:,}"] if self.limit else []
         everything = "all tickets" if self.kind == Replay.Kind.COMPARE else "all open tickets"
@@ -75,7 +73,7 @@ class Wanted:
     @property
     def kept(self) -> list[tuple[str, str]]:
         """The queue's filters, to be sent along by the form."""
-        return [(name, value) for name in ("status", *FIELDS) if (value := getattr(self.filters, name))]
+        return self.filters.pairs()
 
 
 def _reader(query: QueryDict, *, trial: bool) -> Reader:
