@@ -15,9 +15,22 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """What customer and desk said to each other, oldest first; no comments, no notes of the system."""
         return self.filter(kind__in=(Message.Kind.INBOUND, Message.Kind.OUTBOUND)).order_by("pk")
 
+    def thread(self, ticket: Ticket) -> Self:
+        """Everything that belongs to a ticket: its own, and that of the tickets merged into it."""
+        return self.filter(ticket__in=Ticket.objects.filter(Q(pk=ticket.pk) | Q(merged_into=ticket.pk)).values("pk"))
+
+    def with_customer(self, ticket: Ticket) -> Self:
+        """Of its thread what its own customer has to do with, oldest first.
+
+        Of a merged ticket of another customer nothing is among it: they must not be quoted to each other, by the
+        machine neither.
+        """
+        same = Q(merged_into=ticket.pk, requester=ticket.requester_id) if ticket.requester_id else Q(pk=None)
+        return self.filter(ticket__in=Ticket.objects.filter(Q(pk=ticket.pk) | same).values("pk")).order_by("pk")
+
     def for_page(self) -> Self:
-        """With what a ticket's page shows of them, oldest first."""
-        return self.select_related("author", "requester", "delivery").order_by("pk")
+        """With what a ticket's page shows of them, in the order of time."""
+        return self.select_related("author", "requester", "delivery").order_by("created_at", "pk")
 
 
 class Message(models.Model):
@@ -38,6 +51,15 @@ class Message(models.Model):
     external_id = models.CharField(max_length=255, blank=True)
     message_id = models.CharField(max_length=255, blank=True, help_text="Message-ID of the mail, without brackets.")
     created_at = models.DateTimeField(db_index=True)
+    origin = models.ForeignKey(
+        Ticket,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        help_text="The ticket that it was written on, where it was split off that.",
+    )
     edited_at = models.DateTimeField(null=True, blank=True)
 
     objects = MessageQuerySet.as_manager()
@@ -50,7 +72,10 @@ class Message(models.Model):
             ),
             models.CheckConstraint(condition=Q(edited_at=None) | Q(kind="comment"), name="only_a_comment_is_edited"),
         ]
-        indexes = [models.Index(fields=["message_id"], condition=~Q(message_id=""), name="message_by_mail_id")]
+        indexes = [
+            models.Index(fields=["message_id"], condition=~Q(message_id=""), name="message_by_mail_id"),
+            models.Index(fields=["origin"], condition=~Q(origin=None), name="message_by_origin"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}, {self.created_at:%Y-%m-%d %H:%M}"
