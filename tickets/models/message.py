@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
 from django.db import models
@@ -8,6 +8,9 @@ from django.db.models import Q
 
 from tickets.models.person import Requester
 from tickets.models.ticket import Ticket
+
+if TYPE_CHECKING:
+    from tickets.models.comment_version import CommentVersion
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
@@ -79,6 +82,11 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}, {self.created_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def earlier(self) -> models.QuerySet[CommentVersion]:
+        """What a comment said before it was edited, oldest first."""
+        return self.versions.select_related("by").order_by("pk")
 
     @property
     def author_label(self) -> str:
