@@ -66,10 +66,12 @@
     words.className = "grow";
     words.textContent = "Your unsaved text of " + day + at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" }) + " is here.";
     box.append(words, field ? button("Restore", id + "-restore", function () {
-      field.value = held.text;
+      var area = document.getElementById(id);  // the editor may have come anew since
+      if (!area) { box.append(shown(held)); return; }
+      area.value = held.text;
       box.remove();
-      field.dispatchEvent(new Event("input", { bubbles: true }));
-      field.focus();
+      area.dispatchEvent(new Event("input", { bubbles: true }));
+      area.focus();
     }) : shown(held), button("Discard", id + "-discard", function () { drop(keyOf(id)); box.remove(); }));
     return box;
   }
