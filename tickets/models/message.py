@@ -96,4 +96,6 @@ class Message(models.Model):
             return self.author_name
         if self.requester:
             return self.requester.label
+        if self.kind in (self.Kind.COMMENT, self.Kind.OUTBOUND):
+            return "A former colleague"
         return "Triage Desk" if self.kind == self.Kind.SYSTEM else "Customer"

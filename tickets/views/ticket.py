@@ -109,11 +109,12 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
     messages = list(Message.objects.thread(ticket).for_page())
     calls = list(Call.objects.about("ticket", ticket.number).newest_first()[:50])
     costs = [call.cost for call in calls if call.cost is not None]
-    agent = Agent.objects.filter(user=user).first()
+    agent = Agent.objects.filter(user=user).select_related("user__habits").first()
     visible = Ticket.objects.visible_to(user)
     changes = changes_of(ticket)
     undo = undoable(ticket, changes)
-    zone = Habits.of(user).zone
+    habits = getattr(agent.user, "habits", Habits()) if agent else Habits.of(user)
+    zone = habits.zone
     fields = [replace(row, undo=undo.get(row.name)) for row in rows_of(ticket, suggestion, visible)]
     return {
         "ticket": ticket,
