@@ -22,6 +22,8 @@ from tickets.models.example import Example
 from tickets.models.fit_run import FitRun
 from tickets.models.habits import Habits
 from tickets.models.import_run import ImportRun
+from tickets.models.link import Link
+from tickets.models.merge import Merge
 from tickets.models.message import Message
 from tickets.models.notification import Mailing, Notification, NotificationChoice
 from tickets.models.order import NEWEST, ORDERS, Order, Place
@@ -31,6 +33,7 @@ from tickets.models.review import Review
 from tickets.models.search import SearchText
 from tickets.models.sla import SlaPolicy
 from tickets.models.source import Source
+from tickets.models.split import Split
 from tickets.models.suggestion import Suggestion
 from tickets.models.taxonomy import Category, Component
 from tickets.models.team import Team
@@ -65,7 +68,9 @@ __all__ = [
     "Habits",
     "ImportRun",
     "Lane",
+    "Link",
     "Mailing",
+    "Merge",
     "Message",
     "Notification",
     "NotificationChoice",
@@ -82,6 +87,7 @@ __all__ = [
     "Severity",
     "SlaPolicy",
     "Source",
+    "Split",
     "Status",
     "Suggestion",
     "Team",

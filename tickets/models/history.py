@@ -75,4 +75,6 @@ def _shown(event: Event, name: str, names: dict[str, dict[int, str]], people: di
         return names[name].get(getattr(event, f"{name}_id"))
     if name == "assignee":
         return people.get(f"user:{event.assignee_id}") if event.assignee_id else None
+    if name == "merged_into":
+        return f"#{event.merged_into_id}" if event.merged_into_id else None
     return getattr(event, name)

@@ -116,7 +116,8 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
     def due_for_triage(self) -> Self:
         """What the machine is to read now: nothing while it is paused."""
         paused = models.Exists(Pause.objects.filter(ended_at=None))
-        return self.filter(~paused, triage_state=TriageState.SUBMITTED, not_before__lte=timezone.now())
+        due = self.filter(triage_state=TriageState.SUBMITTED, not_before__lte=timezone.now())
+        return due.filter(~paused, merged_into=None)
 
     def matching(self, words: str) -> Self:
         """Tickets whose number, subject, requester, messages or comments hold the words (tickets.models.search)."""
@@ -181,6 +182,10 @@ class Ticket(Work):
     assignee = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="assigned_tickets"
     )
+    # the ticket whose thread this one is part of now; never one that is merged itself (tickets.models.merge)
+    merged_into = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, editable=False, related_name="parts", db_index=False
+    )
     snoozed_until = models.DateTimeField(null=True, blank=True, editable=False)
     embedding = HalfVectorField(dimensions=384, null=True, blank=True, editable=False)
     # of the cleaned conversation as it was read last (tickets.repeats); tickets of one text have one hash
@@ -218,6 +223,10 @@ class Ticket(Work):
             models.CheckConstraint(
                 condition=Q(lease_until=None) ^ Q(triage_state=TriageState.PROCESSING), name="a_lease_while_processing"
             ),
+            models.CheckConstraint(
+                condition=Q(merged_into=None) | Q(status=Status.CLOSED), name="what_is_merged_is_closed"
+            ),
+            models.CheckConstraint(condition=~Q(merged_into=models.F("number")), name="never_merged_into_itself"),
         ]
         indexes = [
             models.Index(fields=["status", "-number"], name="ticket_queue"),
@@ -229,6 +238,7 @@ class Ticket(Work):
             models.Index(fields=["text_hash"], condition=~Q(text_hash=""), name="ticket_same_text"),
             models.Index(fields=["number"], condition=Q(triage_state=TriageState.FAILED), name="ticket_failed"),
             models.Index(fields=["lease_until"], condition=Q(triage_state="processing"), name="ticket_leased"),
+            models.Index(fields=["merged_into"], condition=~Q(merged_into=None), name="ticket_merged"),
             models.Index(fields=["snoozed_until"], condition=~Q(snoozed_until=None), name="ticket_snoozed"),
             HnswIndex(
                 name="ticket_nearest", fields=["embedding"], opclasses=["halfvec_cosine_ops"], m=16, ef_construction=64
@@ -263,7 +273,8 @@ class Ticket(Work):
 
     @property
     def is_reading(self) -> bool:
-        return self.triage_state in (TriageState.SUBMITTED, TriageState.PROCESSING)
+        waits = self.triage_state in (TriageState.SUBMITTED, TriageState.PROCESSING)
+        return waits and self.merged_into_id is None
 
     @property
     def current_draft(self) -> Draft | None:

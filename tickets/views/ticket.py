@@ -31,11 +31,12 @@ from tickets.models.history import Change, changes_of
 from tickets.models.labels import all_labels
 from tickets.similar import similar_to
 from tickets.views.frame import person
+from tickets.views.joined import joined_of
 from tickets.views.proposal import rows_of
 from triage.models import User
 from triage.models.call import Call
 
-PIECES = ("head", "conversation", "reply_state", "proposal", "facts", "similar", "calls", "history")
+PIECES = ("head", "joined", "conversation", "reply_state", "proposal", "facts", "links", "similar", "calls", "history")
 
 
 @require_safe
@@ -117,7 +118,7 @@ def _render_pieces(request: HttpRequest, ticket: Ticket, names: Iterable[str], *
 def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
     """What the page and its pieces show. About 15 queries, whatever the length of the thread."""
     suggestion = ticket.latest_suggestion
-    messages = list(ticket.messages.for_page())
+    messages = list(Message.objects.thread(ticket).for_page())
     calls = list(Call.objects.about("ticket", ticket.number).newest_first()[:50])
     costs = [call.cost for call in calls if call.cost is not None]
     agent = Agent.of(user)
@@ -152,6 +153,7 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "history": _history(changes, undo),
         "people": _people(),
         "next_number": None if ticket.is_open else _next(ticket, user),
+        **joined_of(ticket, user, messages),
         "zone": zone,
         "presets": presets(zone),
     }
