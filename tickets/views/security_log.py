@@ -119,7 +119,9 @@ def _invitation(row: SecurityEvent, held: dict[str, Any]) -> str:
 def _changes(row: SecurityEvent) -> tuple[tuple[str, str, str], ...]:
     if row.verb != "changed":
         return ()
-    return tuple((FIELDS[name], _word(row.before.get(name)), _word(row.after[name])) for name in row.after if name in FIELDS)
+    return tuple(
+        (FIELDS[name], _word(row.before.get(name)), _word(row.after[name])) for name in row.after if name in FIELDS
+    )
 
 
 def _word(value: Any) -> str:
