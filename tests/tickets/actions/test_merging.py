@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from tests.tickets.conftest import MakeTicket, last_seen
 from tickets import similar
-from tickets.actions import drafts, intake, merging, replies, review, snoozing, status, triage
+from tickets.actions import deleting, drafts, intake, joined, merging, replies, review, snoozing, status, triage
 from tickets.actions.errors import Conflict, Forbidden, Invalid, Refused
 from tickets.actions.merging import merge, unmerge
 from tickets.context import inquiry_of
@@ -289,3 +289,19 @@ def test_of_two_who_bring_it_back_at_once_one_does(agent: User, lead: User, revi
     merging.merge(ticket=twin, into=reviewed, by=agent)
     refused = _at_once(lambda: unmerge(ticket=twin, by=agent), lambda: unmerge(ticket=twin, by=lead))
     assert refused == ["", "not_merged"]
+
+
+def test_a_ticket_that_others_are_part_of_is_not_deleted(
+    agent: User, lead: User, reviewed: Ticket, twin: Ticket, stranger: Ticket
+) -> None:
+    merge(ticket=stranger, into=twin, by=agent)
+    merge(ticket=twin, into=reviewed, by=agent)
+    with pytest.raises(Conflict, match="Bring them back first"):
+        deleting.delete(ticket=reviewed, by=lead)
+    deleting.delete(ticket=stranger, by=lead)  # what is deleted follows all the same
+    unmerge(ticket=twin, by=agent)
+    deleting.restore(ticket=stranger, by=lead)
+    assert _row(stranger)["merged_into_id"] == twin.pk
+    with pytest.raises(Conflict, match="not there any more"):
+        deleting.delete(ticket=reviewed, by=lead)
+        merging.put_back(ticket=reviewed, into=joined.hold(reviewed.pk)[reviewed.pk], by=lead)
