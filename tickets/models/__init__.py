@@ -22,6 +22,7 @@ from tickets.models.example import Example
 from tickets.models.fit_run import FitRun
 from tickets.models.habits import Habits
 from tickets.models.import_run import ImportRun
+from tickets.models.macro import Macro
 from tickets.models.message import Message
 from tickets.models.notification import Mailing, Notification, NotificationChoice
 from tickets.models.order import NEWEST, ORDERS, Order, Place
@@ -65,6 +66,7 @@ __all__ = [
     "Habits",
     "ImportRun",
     "Lane",
+    "Macro",
     "Mailing",
     "Message",
     "Notification",
