@@ -91,7 +91,8 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
             return self if user.is_superuser else self.none()
         if agent.sees_everything:
             return self
-        return self.filter(Q(team__in=agent.teams.all()) | Q(team__key="manual_review") | Q(team=None))
+        teams = Team.objects.filter(Q(pk__in=[team.pk for team in agent.own_teams]) | Q(key="manual_review"))
+        return self.filter(Q(team__in=teams) | Q(team=None))
 
     def for_rows(self) -> Self:
         """What a row of the queue shows, in one query."""

@@ -20,7 +20,6 @@ from django.views.decorators.vary import vary_on_headers
 
 from tickets.actions import notifying
 from tickets.actions.conversation import may_edit
-from tickets.actions.drafts import last_inbound
 from tickets.actions.errors import Conflict, Flagged, Forbidden, Refused
 from tickets.actions.snoozing import presets
 from tickets.actions.undo import undoable
@@ -29,6 +28,7 @@ from tickets.flagged import shown, stored
 from tickets.mentions import mentioned
 from tickets.models import Agent, Habits, Message, Status, Suggestion, Ticket, leads
 from tickets.models.history import Change, changes_of
+from tickets.models.labels import all_labels
 from tickets.similar import similar_to
 from tickets.views.frame import person
 from tickets.views.proposal import rows_of
@@ -71,7 +71,7 @@ def pieces(request: HttpRequest, number: int) -> HttpResponse:
 def seen(request: HttpRequest, number: int) -> Ticket:
     """The ticket, if this person may see it; otherwise there is none (404)."""
     visible = Ticket.objects.visible_to(person(request)).select_related(
-        "category", "team", "component", "assignee", "requester", "source", "draft__editor"
+        "category", "team", "component", "assignee", "requester", "source", "draft__editor", "audit"
     )
     return get_object_or_404(visible, pk=number)
 
@@ -122,10 +122,11 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
     costs = [call.cost for call in calls if call.cost is not None]
     agent = Agent.of(user)
     visible = Ticket.objects.visible_to(user)
-    changes, similar = changes_of(ticket), similar_to(ticket, visible)
+    labels = all_labels()
+    changes, similar = changes_of(ticket, labels=labels), similar_to(ticket, visible)
     undo = undoable(ticket, changes)
     zone = Habits.of(user).zone
-    fields = [replace(row, undo=undo.get(row.name)) for row in rows_of(ticket, suggestion, visible)]
+    fields = [replace(row, undo=undo.get(row.name)) for row in rows_of(ticket, suggestion, visible, labels)]
     return {
         "ticket": ticket,
         "now": int(timezone.now().timestamp() * 1000),
@@ -137,7 +138,7 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "draft": (draft := ticket.current_draft),
         "flags": shown(draft.flags, draft.text) if draft else [],
         "suggestion": suggestion,
-        "answers": last_inbound(ticket) or "",
+        "answers": max((message.pk for message in messages if message.kind == Message.Kind.INBOUND), default=""),
         "replied": max((message.pk for message in messages if message.kind == Message.Kind.OUTBOUND), default=0),
         "leaving": next((one for one in reversed(messages) if _is_leaving(one)), None),
         "citations": _citations(suggestion, user),
@@ -150,7 +151,7 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "cost": sum(costs) if costs else None,
         "history": _history(changes, undo),
         "people": _people(),
-        "next_number": _next(ticket, user),
+        "next_number": None if ticket.is_open else _next(ticket, user),
         "zone": zone,
         "presets": presets(zone),
     }
