@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from tickets.consumers import DeskConsumer
 from tickets.views import (
+    bulk,
     comments,
     deletion,
     looks,
@@ -48,6 +49,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("replays/<int:pk>/cancellation/", replays.cancellation, name="replay-cancellation"),
     path("replays/<int:pk>/switch/", replays.switch, name="replay-switch"),
     path("tickets/", queue.page, name="queue"),
+    path("tickets/bulk/", bulk.page, name="bulk"),
+    path("tickets/bulk/<int:pk>/", bulk.one, name="bulk-run"),
+    path("tickets/bulk/<int:pk>/reversal/", bulk.reversal, name="bulk-reversal"),
+    path("tickets/bulk/<int:pk>/cancellation/", bulk.cancellation, name="bulk-cancellation"),
+    path("tickets/bulk/<int:pk>/dismissal/", bulk.dismissal, name="bulk-dismissal"),
     path("tickets/changes/", queue.changes, name="changes"),
     path("tickets/meaning/", meaning.page, name="meaning"),
     path("tickets/looks/", looks.looks, name="looks"),

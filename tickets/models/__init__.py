@@ -1,5 +1,6 @@
 from tickets.models.api_key import SCOPES, ApiKey
 from tickets.models.audit import Audit
+from tickets.models.bulk import BulkRun, BulkTicket
 from tickets.models.choices import (
     ENDED,
     OPEN,
@@ -52,6 +53,8 @@ __all__ = [
     "Agent",
     "ApiKey",
     "Audit",
+    "BulkRun",
+    "BulkTicket",
     "Category",
     "CommentVersion",
     "Comparison",

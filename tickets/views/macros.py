@@ -18,6 +18,7 @@ from tickets.actions.errors import Refused
 from tickets.actions.macros import Given
 from tickets.actions.review import may_decide
 from tickets.models import Macro, Priority, Team, Ticket
+from tickets.views.choices import Choices
 from tickets.views.frame import person
 from tickets.views.saved_views import sharing
 from tickets.views.settings import settings_page
@@ -164,7 +165,7 @@ def _form(request: HttpRequest, macro: Macro | None, given: Given, why: Refused 
 
 
 def _scopes(user: User, given: Given) -> list[tuple[str, str]]:
-    scopes = [(str(Macro.Scope.OWN), "Mine alone"), *((str(key), word) for key, word in sharing(user))]
+    scopes = [(str(Macro.Scope.OWN), "Mine alone"), *((str(key), word) for key, word in sharing(user, Choices.now()))]
     held = given.team.key if given.team else str(given.scope)
     word = given.team.name if given.team else "Everybody"
     return scopes if held in dict(scopes) else [*scopes, (held, word)]
