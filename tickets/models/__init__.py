@@ -1,5 +1,6 @@
 from tickets.models.api_key import SCOPES, ApiKey
 from tickets.models.audit import Audit
+from tickets.models.bulk import BulkRun, BulkTicket
 from tickets.models.choices import (
     ENDED,
     OPEN,
@@ -23,6 +24,7 @@ from tickets.models.fit_run import FitRun
 from tickets.models.habits import Habits
 from tickets.models.import_run import ImportRun
 from tickets.models.link import Link
+from tickets.models.macro import Macro
 from tickets.models.merge import Merge
 from tickets.models.message import Message
 from tickets.models.notification import Mailing, Notification, NotificationChoice
@@ -54,6 +56,8 @@ __all__ = [
     "Agent",
     "ApiKey",
     "Audit",
+    "BulkRun",
+    "BulkTicket",
     "Category",
     "CommentVersion",
     "Comparison",
@@ -69,6 +73,7 @@ __all__ = [
     "ImportRun",
     "Lane",
     "Link",
+    "Macro",
     "Mailing",
     "Merge",
     "Message",

@@ -34,6 +34,7 @@ def everybody(user: User) -> bool:
 PAGES = (
     SettingsPage("You", "tickets:settings", everybody),
     SettingsPage("Notifications", "tickets:notification-choices", everybody),
+    SettingsPage("Macros", "tickets:macros", everybody),
 )
 
 
