@@ -1,5 +1,6 @@
 from tickets.models.api_key import SCOPES, ApiKey
 from tickets.models.audit import Audit
+from tickets.models.calendar import Calendar, Holiday
 from tickets.models.choices import (
     ENDED,
     OPEN,
@@ -26,10 +27,11 @@ from tickets.models.message import Message
 from tickets.models.notification import Mailing, Notification, NotificationChoice
 from tickets.models.order import NEWEST, ORDERS, Order, Place
 from tickets.models.person import Agent, Requester, leads
+from tickets.models.recount import Recount
 from tickets.models.replay import COMPARED, Comparison, Replay, ReplayTicket
 from tickets.models.review import Review
 from tickets.models.search import SearchText
-from tickets.models.sla import SlaPolicy
+from tickets.models.sla import SlaEvent, SlaPolicy
 from tickets.models.source import Source
 from tickets.models.suggestion import Suggestion
 from tickets.models.taxonomy import Category, Component
@@ -51,6 +53,7 @@ __all__ = [
     "Agent",
     "ApiKey",
     "Audit",
+    "Calendar",
     "Category",
     "CommentVersion",
     "Comparison",
@@ -63,6 +66,7 @@ __all__ = [
     "Example",
     "FitRun",
     "Habits",
+    "Holiday",
     "ImportRun",
     "Lane",
     "Mailing",
@@ -73,6 +77,7 @@ __all__ = [
     "Place",
     "Priority",
     "ReadWith",
+    "Recount",
     "Replay",
     "ReplayTicket",
     "Requester",
@@ -80,6 +85,7 @@ __all__ = [
     "SearchText",
     "Sentiment",
     "Severity",
+    "SlaEvent",
     "SlaPolicy",
     "Source",
     "Status",
