@@ -42,6 +42,26 @@ class Policies:
             of_teams |= dict.fromkeys(calendar.team_keys, calendar.pk)
         return cls(policies, hours, of_teams)
 
+    def hours_for_all(self, priority: str) -> float | None:
+        """Hours within which every ticket of a priority is promised a first answer, whatever its team and source.
+
+        None where it cannot be said in plain hours: nothing is promised to some, or by opening hours to some.
+        """
+        own = [policy for policy in self.policies if policy.priority == priority]
+        general = any(policy.team_id is None and policy.source_id is None for policy in own)
+        others = [
+            policy
+            for policy in self.policies
+            if not policy.priority and (policy.team_id or policy.source_id or not general)
+        ]
+        for_everybody = general or any(policy.rank == (0, False, False) for policy in others)
+        told = [self._plain_hours(policy) for policy in (*own, *others)]
+        return max(filter(None, told)) if for_everybody and all(told) else None
+
+    def _plain_hours(self, policy: SlaPolicy) -> float | None:
+        clocks = [policy.calendar_id] if policy.calendar_id else [*self.of_teams.values()]
+        return policy.hours if all(self.hours[one].always for one in clocks) else None
+
     def policy_for(self, ticket: Ticket) -> SlaPolicy | None:
         """Of those that fit, the one that names most."""
         return next((policy for policy in self.policies if policy.fits(ticket)), None)
@@ -49,7 +69,7 @@ class Policies:
     def terms_for(self, ticket: Ticket) -> Terms | None:
         """What is promised to a ticket; None where no policy fits."""
         policy = self.policy_for(ticket)
-        return policy and self.terms_of(policy, ticket.team_id)
+        return self.terms_of(policy, ticket.team_id) if policy else None
 
     def terms_of(self, policy: SlaPolicy, team: int | None) -> Terms:
         calendar = policy.calendar_id or self.of_teams.get(team or 0)

@@ -8,7 +8,8 @@ customer or is put off; after that it goes on with what was left.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self
 
@@ -114,13 +115,9 @@ def promised(story: Story, terms: Terms | None, before: Iterable[Promise] = ()) 
         if old is not None and met is not None and (old.began_at, old.met_at) == (began, met):
             found.append(old)
             continue
-        minutes = terms.minutes.get(target) if terms else None
-        if terms is None or minutes is None:
-            continue
-        try:
-            found.append(_promise(target, began, met, minutes, story, terms, old))
-        except NoTime:
-            continue  # a calendar of holidays alone: it can promise nothing
+        if terms is not None and target in terms.minutes:
+            with suppress(NoTime):  # a calendar of holidays alone can promise nothing
+                found.append(_promise(target, (began, met), story, terms, old))
     return found
 
 
@@ -178,24 +175,16 @@ def _last_question(story: Story) -> tuple[datetime, datetime | None] | None:
 
 
 def _promise(
-    target: TargetName,
-    began: datetime,
-    met: datetime | None,
-    minutes: int,
-    story: Story,
-    terms: Terms,
-    old: Promise | None,
+    target: TargetName, span: tuple[datetime, datetime | None], story: Story, terms: Terms, old: Promise | None
 ) -> Promise:
+    (began, met), minutes = span, terms.minutes[target]
     breaks = list(_breaks(story, until=met))
     due, left = _due(terms.hours, began, timedelta(minutes=minutes), breaks)
     warn, _ = _due(terms.hours, began, terms.warned_after(minutes), breaks)
     new = Promise(target, began, minutes, due, warn if due else None, met, left)
-    noted = old is not None and old.is_same(new)
-    # What had passed before the desk had the ticket was not missed here.
-    past = due is not None and due <= story.stored_at
-    return Promise(target, began, minutes, due, new.warn_at, met, left,
-                   warned=past or bool(noted and old and old.warned),
-                   breached=past or bool(noted and old and old.breached))  # fmt: skip
+    if due is not None and due <= story.stored_at:  # it had passed before the desk had the ticket: not missed here
+        return replace(new, warned=True, breached=True)
+    return replace(new, warned=old.warned, breached=old.breached) if old and old.is_same(new) else new
 
 
 def _breaks(story: Story, *, until: datetime | None) -> Iterator[Interval]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from tickets.models import ENDED, Event, Message, Status, Ticket
 from tickets.promises import Interval, Story
@@ -22,8 +23,9 @@ def stories_of(tickets: Sequence[Ticket], now: datetime) -> dict[int, Story]:
         said[number].append((kind, at))
     past: dict[int, list[_Moment]] = defaultdict(list)
     events = Event.objects.filter(pgh_obj__in=numbers).order_by("pgh_id")
-    for number, *moment in events.values_list("pgh_obj_id", "pgh_created_at", "status", "snoozed_until"):
-        past[number].append((moment[0], moment[1], moment[2]))
+    rows: Any = events.values_list("pgh_obj_id", "pgh_created_at", "status", "snoozed_until")
+    for number, at, status, until in rows:
+        past[number].append((at, status, until))
     return {ticket.pk: _story(ticket, said[ticket.pk], past[ticket.pk], now) for ticket in tickets}
 
 

@@ -121,7 +121,7 @@ def _note(ticket: Ticket, now: datetime) -> list[SlaEvent]:
     promises, made = [], []
     for promise in ticket.promises:
         kind = _to_note(promise, now)
-        if kind is not None:
+        if kind is not None and promise.due_at is not None:
             event, is_new = SlaEvent.objects.get_or_create(
                 ticket=ticket,
                 target=promise.target,

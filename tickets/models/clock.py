@@ -18,7 +18,7 @@ _MOVED = """
     UPDATE tickets_ticket SET sla_look_at = now()
     WHERE number IN (OLD.ticket_id, NEW.ticket_id) AND (sla_look_at IS NULL OR sla_look_at > now());
     RETURN NULL;
-"""  # noqa: S608 - nothing in it comes from elsewhere
+"""
 
 CLOCK_TRIGGERS = [
     pgtrigger.Trigger(

@@ -188,8 +188,8 @@ class Ticket(Work):
     # of the cleaned conversation as it was read last (tickets.repeats); tickets of one text have one hash
     text_hash = models.CharField(max_length=64, blank=True, editable=False)
 
-    # What is promised to it (tickets.actions.promising): {"at": when reckoned, "next": target, "promises": {target: …}},
-    # the next time due of all, and when the clock has something to note.
+    # What is promised to it (tickets.promises), {"at": when reckoned, "next": target, "promises": {target: …}}; the
+    # next time due of all; and when the clock has something to note.
     sla = models.JSONField(default=dict, blank=True, editable=False)
     due_at = models.DateTimeField(null=True, blank=True, editable=False)
     sla_look_at = models.DateTimeField(null=True, blank=True, editable=False)
