@@ -151,8 +151,8 @@ def _ran(told: Story, hours: Hours, promise: Promise, until: datetime) -> timede
     """Working time from the promise's beginning, less what of it lies in breaks."""
     total = hours.between(promise.began_at, until)
     for begin, end in [*told.held, *told.ended]:
-        end = min(end or until, promise.met_at or until, until)
-        total -= hours.between(max(begin, promise.began_at), end)
+        last = min(end or until, promise.met_at or until, until)
+        total -= hours.between(max(begin, promise.began_at), last)
     return total
 
 
