@@ -102,7 +102,8 @@ def failed(tickets: Tickets) -> int:
 
 def reading(tickets: Tickets) -> int:
     """Tickets stored and not yet read: submitted, or being read now."""
-    return tickets.filter(triage_state__in=(TriageState.SUBMITTED, TriageState.PROCESSING)).count()
+    waiting = tickets.filter(triage_state__in=(TriageState.SUBMITTED, TriageState.PROCESSING))
+    return waiting.filter(merged_into=None).count()
 
 
 def overdue(tickets: Tickets) -> int:

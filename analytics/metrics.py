@@ -41,7 +41,7 @@ def _tickets() -> Iterator[Metric]:
     for status, state, count in tickets.values_list("status", "triage_state").annotate(count=Count("number")):
         by_state.add_metric([status, state], count)
     yield by_state
-    waiting = tickets.filter(triage_state=TriageState.SUBMITTED)
+    waiting = tickets.filter(triage_state=TriageState.SUBMITTED, merged_into=None)
     depth = GaugeMetricFamily("triage_queue_depth", "Tickets that wait to be read, by lane.", labels=["lane"])
     age = GaugeMetricFamily("triage_queue_oldest_seconds", "How long the longest waits.", labels=["lane"])
     found = {

@@ -5,7 +5,7 @@
   var PREFIX = "kept:", OLDEST = 14 * 86400 * 1000;
   var person = document.body.dataset.person, ticket = document.getElementById("ticket");
   var FIELDS = { "reply-text": "kept-reply", "comment-text": "kept-comment" };
-  var timers = {};
+  var timers = {}, gone = false;
   if (!person) return;
 
   function each(act) {
@@ -18,13 +18,16 @@
     if (!key.startsWith(PREFIX + person + ":") || !held || Date.now() - held.at > OLDEST) drop(key);
   });
   document.addEventListener("submit", function (event) {
-    if (event.target.querySelector("#sign-out")) each(drop);
+    if (!event.target.querySelector("#sign-out")) return;
+    gone = true;  // and nothing more is kept while the page is left
+    each(drop);
   });
   if (!ticket) return;
 
   function keyOf(id) { return PREFIX + person + ":" + ticket.dataset.ticket + ":" + id; }
   function keep(field) {
     clearTimeout(timers[field.id]);
+    if (gone) return;
     if (!field.value.trim() || field.value === field.defaultValue) { drop(keyOf(field.id)); return; }
     try { localStorage.setItem(keyOf(field.id), JSON.stringify({ text: field.value, at: Date.now() })); } catch (full) { /* it lives in the page */ }
   }
@@ -66,10 +69,12 @@
     words.className = "grow";
     words.textContent = "Your unsaved text of " + day + at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" }) + " is here.";
     box.append(words, field ? button("Restore", id + "-restore", function () {
-      field.value = held.text;
+      var area = document.getElementById(id);  // the editor may have come anew since
+      if (!area) { box.append(shown(held)); return; }
+      area.value = held.text;
       box.remove();
-      field.dispatchEvent(new Event("input", { bubbles: true }));
-      field.focus();
+      area.dispatchEvent(new Event("input", { bubbles: true }));
+      area.focus();
     }) : shown(held), button("Discard", id + "-discard", function () { drop(keyOf(id)); box.remove(); }));
     return box;
   }

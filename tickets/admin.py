@@ -97,6 +97,7 @@ class TicketForm(_TicketForm):
 
 class MessageInline(ReadOnly, Inline):
     model = Message
+    fk_name = "ticket"
     fields = ("kind", "author_label", "created_at", "text")
     readonly_fields = fields
     extra = 0

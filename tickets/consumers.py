@@ -145,6 +145,7 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
             await asyncio.sleep(BEAT)
             rounds += 1
             if rounds % 3 == 0 and (await self._signed_out() or await self._audience() != self.audience):
+                await self._do(AWAY)
                 await self.close(code=SIGNED_OUT)
                 return
             if presence.due():

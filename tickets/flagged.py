@@ -69,7 +69,7 @@ def _known(ticket: Ticket, suggestion: Suggestion | None) -> Iterator[str]:
     yield from (ticket.subject, f"#{ticket.number}", f"ticket {ticket.number}")
     if ticket.requester:
         yield ticket.requester.email
-    yield from ticket.messages.conversation().values_list("text", flat=True)
+    yield from Message.objects.with_customer(ticket).conversation().values_list("text", flat=True)
     if suggestion:
         yield from _answers([citation["ticket"] for citation in suggestion.citations if "ticket" in citation])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from django.db.models import Q
 from django.db.models.functions import Lower
 
 from tickets.colleagues import members_of
@@ -35,7 +36,8 @@ def mentioned(texts: Iterable[str]) -> dict[str, User | Team]:
     if not names:
         return {}
     found: dict[str, User | Team] = {team.key.lower(): team for team in Team.objects.filter(key__in=names)}
-    people = User.objects.annotate(name=Lower("username")).filter(name__in=names, agent__isnull=False)
+    staff = Q(agent__isnull=False) | Q(is_superuser=True)
+    people = User.objects.annotate(name=Lower("username")).filter(staff, name__in=names)
     found.update({user.username.lower(): user for user in people})
     return found
 

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from tickets.context import inquiry_of
-from tickets.models import Review, Suggestion, Ticket
+from tickets.models import Message, Review, Suggestion, Ticket
 from triage import prompts
 from triage.embedding import VERSION, clean
 from triage.engines import rules
@@ -71,7 +71,7 @@ def earlier(ticket: Ticket, inquiry: Inquiry, context: Context) -> Earlier | Non
 
 
 def _read_already(ticket: Ticket) -> bool:
-    last = ticket.messages.filter(kind="inbound").order_by("-pk").values_list("pk", flat=True).first()
+    last = Message.objects.thread(ticket).filter(kind="inbound").order_by("-pk").values_list("pk", flat=True).first()
     return ticket.suggestions.filter(last_message_id=last).exists()
 
 
@@ -131,7 +131,7 @@ def _draft(first: Suggestion, ticket: Ticket, inquiry: Inquiry) -> Drafted | Non
     other = first.ticket
     if _same_customer(other, ticket):
         return drafted
-    theirs = inquiry_of(other, list(other.messages.all()))
+    theirs = inquiry_of(other, list(Message.objects.with_customer(other)))
     if (theirs.subject, theirs.turns) != (inquiry.subject, inquiry.turns):
         return None
     text = readdressed(first.draft, names=_called(other), to=inquiry.requester_name)

@@ -40,7 +40,7 @@ def similar_to(
 
     At most `limit` (else TRIAGE_SIMILAR_K), none whose cosine is below `at_least` (else TRIAGE_SIMILAR_FROM).
     """
-    others = among.exclude(pk=ticket.pk)
+    others = among.exclude(pk=ticket.pk).filter(merged_into=None)  # its thread is found at its root
     most = settings.TRIAGE_SIMILAR_K if limit is None else limit
     least = settings.TRIAGE_SIMILAR_FROM if at_least is None else at_least
     if ticket.embedding is None:
@@ -60,7 +60,8 @@ def numbers_like(vector: Any, number: int) -> list[dict[str, Any]]:
     if vector is None:
         return []
     with filtered_likeness():
-        near = list(Ticket.objects.exclude(pk=number).nearest(vector).only("number")[: settings.TRIAGE_SIMILAR_K])
+        others = Ticket.objects.exclude(pk=number).filter(merged_into=None)
+        near = list(others.nearest(vector).only("number")[: settings.TRIAGE_SIMILAR_K])
     kept = [{"number": other.number, "similarity": round(1 - other.distance, 4)} for other in near]
     return [one for one in kept if one["similarity"] >= settings.TRIAGE_SIMILAR_FROM]
 

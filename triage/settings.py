@@ -297,6 +297,7 @@ FORM_PER_MINUTE = _read("TRIAGE_FORM_PER_MINUTE", _number(int, 0), "10")
 FORM_PER_HOUR = _read("TRIAGE_FORM_PER_HOUR", _number(int, 0), "60")
 
 # People
+AUTHENTICATION_BACKENDS = ["tickets.sign_in.DeskBackend"]
 AUTH_USER_MODEL = "triage.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

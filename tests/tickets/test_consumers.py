@@ -395,3 +395,19 @@ def test_a_browser_that_talks_too_much_is_not_listened_to_and_then_let_go(
             assert said["code"] == consumers.TOO_MUCH
 
     _run(test)
+
+
+def test_an_agent_who_is_removed_while_writing_is_gone_for_the_others(
+    agent: User, lead: User, reviewed: Ticket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        page = f"ticket={reviewed.number}"
+        async with _desk(lead, page) as lea:
+            monkeypatch.setattr(consumers, "BEAT", 0.1)
+            async with _desk(agent, page) as ada:
+                await _do(ada, "replying")
+                assert await _people(lea) == [("Ada", "replying")]
+                await sync_to_async(User.objects.filter(pk=agent.pk).update)(is_active=False)
+                assert await _people(lea) == []
+
+    _run(test)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ def terms(hours: Hours = ALWAYS, percent: int | None = 80, before: int | None = 
     return Terms(1, minutes or {"first_response": 240, "next_response": 120, "resolution": 600}, hours, percent, before)
 
 
-def story(**given: object) -> Story:
+def story(**given: Any) -> Story:
     return replace(Story(START, START), **given)
 
 
@@ -130,9 +131,10 @@ def stories(draw: st.DrawFn) -> Story:
         (START + timedelta(minutes=begin), START + timedelta(minutes=end))
         for begin, end in zip(moments[::2], moments[1::2], strict=True)
     ]
-    if spans and draw(st.booleans()):
+    goes_on: bool = draw(st.booleans())
+    if spans and goes_on:
         spans[-1] = (spans[-1][0], None)
-    kinds = draw(st.lists(st.booleans(), min_size=len(spans), max_size=len(spans)))
+    kinds: list[bool] = draw(st.lists(st.booleans(), min_size=len(spans), max_size=len(spans)))
     held = tuple(span for span, is_held in zip(spans, kinds, strict=True) if is_held)
     ended = tuple(span for span, is_held in zip(spans, kinds, strict=True) if not is_held)
     said = sorted(draw(st.lists(st.tuples(st.integers(1, 20_000), st.booleans()), max_size=8)))

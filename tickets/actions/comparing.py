@@ -21,7 +21,7 @@ from django.utils import timezone
 from tickets.actions import batching, handing
 from tickets.actions.deliveries import Claimed
 from tickets.context import gather, inquiry_of
-from tickets.models import COMPARED, Comparison, Replay, ReplayTicket, Review, Suggestion, Ticket
+from tickets.models import COMPARED, Comparison, Message, Replay, ReplayTicket, Review, Suggestion, Ticket
 from tickets.models.choices import ReadWith
 from tickets.models.work import LEASE
 from tickets.reader import Gone, Reader, question_for
@@ -108,7 +108,7 @@ def _load(claimed: Claimed) -> tuple[ReplayTicket, Inquiry] | None:
             note = [f"The {limit:,} calls a day were used up."]
             _held(claimed).update(state=Row.SKIPPED, lease_until=None, settled_at=timezone.now(), notes=note)
             return None
-    inquiry = inquiry_of(row.ticket, list(row.ticket.messages.all()))
+    inquiry = inquiry_of(row.ticket, list(Message.objects.with_customer(row.ticket)))
     if row.replay.compares:  # its calls are told from those that the desk made for the ticket
         inquiry = replace(inquiry, subject_kind="replay", subject_id=str(row.pk))
     return row, inquiry

@@ -11,8 +11,9 @@ from triage.models import User
 
 
 def last_inbound(ticket: Ticket) -> int | None:
-    """The customer's last message, as its primary key."""
-    return ticket.messages.filter(kind=Message.Kind.INBOUND).order_by("-pk").values_list("pk", flat=True).first()
+    """The last message of a customer in its thread, as its primary key."""
+    inbound = Message.objects.thread(ticket).filter(kind=Message.Kind.INBOUND)
+    return inbound.order_by("-pk").values_list("pk", flat=True).first()
 
 
 def clean_reply(text: str) -> str:

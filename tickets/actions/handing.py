@@ -23,7 +23,8 @@ Row = ReplayTicket.State
 def hand(rows: Sequence[ReplayTicket], read_with: str, note: str = "") -> None:
     """Submit the tickets of these rows, to be read so. What waits for the machine already is left out."""
     numbers = [row.ticket_id for row in rows]
-    idle = Ticket.objects.filter(pk__in=numbers, triage_state__in=(TriageState.TRIAGED, TriageState.FAILED))
+    read = (TriageState.TRIAGED, TriageState.FAILED)
+    idle = Ticket.objects.filter(pk__in=numbers, triage_state__in=read, merged_into=None)
     taken = set(idle.select_for_update(of=("self",)).order_by("number").values_list("pk", flat=True))
     submit_again(tickets=Ticket.objects.filter(pk__in=taken), lane=Lane.IMPORTED, read_with=read_with)
     for row in rows:

@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from tickets.actions.errors import Conflict, Invalid
+from tickets.actions.joined import hold_thread
 from tickets.actions.learning import remember
 from tickets.actions.notifying import tell_assignee
 from tickets.actions.promising import reckon
@@ -129,7 +130,7 @@ def revise(*, ticket: Ticket, title: str | None = None, text: str | None = None)
     A message is never changed: an edited text is one more message of the customer's. Nothing new, nothing done.
     """
     with transaction.atomic():
-        held = Ticket.objects.select_for_update(of=("self",)).get(pk=ticket.pk)
+        held, _ = hold_thread(ticket)
         subject = clean_line(title)[:SUBJECT_LIMIT] if title is not None else held.subject
         if not subject:
             raise Invalid("blank", "A ticket needs a subject.", field="title")
@@ -150,14 +151,19 @@ def revise(*, ticket: Ticket, title: str | None = None, text: str | None = None)
 def add_customer_message(
     *, ticket: Ticket, text: str, requester: Requester | None = None, external_id: str = "", message_id: str = ""
 ) -> Message:
-    """The customer wrote again: the draft is stale, an ended ticket is open again, the machine reads it all anew."""
+    """The customer wrote again: the draft is stale, an ended ticket is open again, the machine reads it all anew.
+
+    On a merged ticket all of that happens at the one whose thread it belongs to; the message keeps its place.
+    """
     with transaction.atomic():
-        held = Ticket.objects.select_for_update(of=("self",)).get(pk=ticket.pk)
+        one, held = hold_thread(ticket)
+        if external_id and (known := Message.objects.filter(origin=one, external_id=external_id).first()):
+            return known  # it came before, and was split off since
         message = Message.objects.create(
-            ticket=held,
+            ticket=one,
             kind=Message.Kind.INBOUND,
             text=text,
-            requester=requester or held.requester,
+            requester=requester or one.requester,
             external_id=external_id,
             message_id=message_id,
             created_at=timezone.now(),
@@ -172,6 +178,7 @@ def add_customer_message(
         reckon(held)
         held.save(update_fields=[*SUBMISSION, *SLA, "status", "resolved_at", "provenance", "snoozed_until"])
         ring("interactive")
-        announce(held, "changed")
+        for changed in {one.pk: one, held.pk: held}.values():
+            announce(changed, "changed")
         tell_assignee(kind="reply", ticket=held, text=excerpt_of(text))
     return message

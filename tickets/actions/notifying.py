@@ -57,10 +57,9 @@ def read(*, user: User, ticket: Ticket | None = None, pk: int | None = None) -> 
         unread = unread.filter(ticket=ticket)
     if pk is not None:
         unread = unread.filter(pk=pk)
-    with transaction.atomic():
-        count = unread.update(read_at=timezone.now())
-        if count:
-            _ring_bell(user)
+    count = unread.update(read_at=timezone.now())
+    if count:
+        _ring_bell(user)
     return count
 
 

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db.models import Sum
 
 from tickets.context import gather, inquiry_of
-from tickets.models import COMPARED, Ticket
+from tickets.models import COMPARED, Message, Ticket
 from tickets.reader import Reader
 from triage.embedding import clean, embed
 from triage.models import Call
@@ -66,7 +66,7 @@ async def _rehearse(numbers: Sequence[int], reader: Reader, seen: Callable[[int]
 def _load(number: int) -> tuple[Ticket, Inquiry] | None:
     tickets = Ticket.objects.select_related("source", "requester", "category", "team", "component")
     ticket = tickets.defer("embedding", "raw").filter(pk=number).first()
-    return (ticket, inquiry_of(ticket, list(ticket.messages.all()))) if ticket else None
+    return (ticket, inquiry_of(ticket, list(Message.objects.with_customer(ticket)))) if ticket else None
 
 
 def _would_hold(ticket: Ticket, fields: Any) -> Held:

@@ -10,6 +10,7 @@ from django.db import transaction
 from tickets.actions.auditing import check
 from tickets.actions.decided import normalise
 from tickets.actions.errors import Conflict, Forbidden, Invalid
+from tickets.actions.joined import refuse_if_merged
 from tickets.actions.learning import remember
 from tickets.actions.notifying import tell_leads
 from tickets.actions.promising import reckon
@@ -109,6 +110,7 @@ def escalate(*, ticket: Ticket, reason: str, by: User) -> Ticket:
         raise Invalid("blank", "Say why this needs somebody else.", field="reason")
     with transaction.atomic():
         held = Ticket.objects.select_for_update(of=("self",)).get(pk=ticket.pk)
+        refuse_if_merged(held)
         held.set_status(Status.ESCALATED)
         held.decide_escalated(True, reason)
         held.save(update_fields=["status", "resolved_at", *ESCALATION, "updated_at"])

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from tickets.actions.errors import Invalid
+from tickets.actions.joined import refuse_if_merged
 from tickets.actions.notifying import tell_leads
 from tickets.actions.promising import reckon
 from tickets.actions.review import require_decider
@@ -28,6 +29,7 @@ def change(*, ticket: Ticket, status: Status, by: User | None) -> Ticket:
         raise Invalid("not_a_choice", "A ticket is new only until it is read. Choose in_review.", field="status")
     with transaction.atomic():
         held = Ticket.objects.select_for_update(of=("self",)).get(pk=ticket.pk)
+        refuse_if_merged(held)
         if held.status != status:
             if Status.ESCALATED in (status, held.status) and status in (Status.ESCALATED, Status.IN_REVIEW):
                 held.decide_escalated(status == Status.ESCALATED)

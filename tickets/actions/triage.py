@@ -31,7 +31,18 @@ from tickets.actions.shadow import follow
 from tickets.context import gather, inquiry_of
 from tickets.flagged import flags_of, stored
 from tickets.live import announce
-from tickets.models import Draft, Example, Lane, ReadWith, Status, Suggestion, Team, Ticket, TriageState
+from tickets.models import (
+    Draft,
+    Example,
+    Lane,
+    Message,
+    ReadWith,
+    Status,
+    Suggestion,
+    Team,
+    Ticket,
+    TriageState,
+)
 from tickets.models.ticket import TicketQuerySet
 from tickets.models.work import LEASE
 from tickets.reader import with_answer
@@ -137,7 +148,7 @@ async def read_text(*, title: str, text: str) -> Verdict:
 def _load(claimed: Claimed) -> tuple[Ticket, Inquiry] | None:
     tickets = Ticket.objects.select_related("source", "requester").defer("embedding", "raw")
     ticket = tickets.filter(pk=claimed.pk, claim=claimed.claim, triage_state=TriageState.PROCESSING).first()
-    return (ticket, inquiry_of(ticket, list(ticket.messages.all()))) if ticket else None
+    return (ticket, inquiry_of(ticket, list(Message.objects.with_customer(ticket)))) if ticket else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +329,7 @@ def retry_failed(*, tickets: TicketQuerySet, by: User) -> int:
 def submit_again(*, tickets: QuerySet[Ticket], lane: Lane = Lane.INTERACTIVE, read_with: str = ReadWith.CASCADE) -> int:
     """Let the machine read these tickets once more. What a person set stays. Returns how many will be read."""
     with transaction.atomic():
-        idle = tickets.filter(triage_state__in=(TriageState.TRIAGED, TriageState.FAILED))
+        idle = tickets.filter(triage_state__in=(TriageState.TRIAGED, TriageState.FAILED), merged_into=None)
         numbers = list(idle.select_for_update(of=("self",)).order_by("number").values_list("number", flat=True))
         Ticket.objects.filter(pk__in=numbers).update(
             triage_state=TriageState.SUBMITTED,

@@ -23,6 +23,8 @@ from tickets.models.example import Example
 from tickets.models.fit_run import FitRun
 from tickets.models.habits import Habits
 from tickets.models.import_run import ImportRun
+from tickets.models.link import Link
+from tickets.models.merge import Merge
 from tickets.models.message import Message
 from tickets.models.notification import Mailing, Notification, NotificationChoice
 from tickets.models.order import NEWEST, ORDERS, Order, Place
@@ -33,6 +35,7 @@ from tickets.models.review import Review
 from tickets.models.search import SearchText
 from tickets.models.sla import SlaEvent, SlaPolicy
 from tickets.models.source import Source
+from tickets.models.split import Split
 from tickets.models.suggestion import Suggestion
 from tickets.models.taxonomy import Category, Component
 from tickets.models.team import Team
@@ -69,7 +72,9 @@ __all__ = [
     "Holiday",
     "ImportRun",
     "Lane",
+    "Link",
     "Mailing",
+    "Merge",
     "Message",
     "Notification",
     "NotificationChoice",
@@ -88,6 +93,7 @@ __all__ = [
     "SlaEvent",
     "SlaPolicy",
     "Source",
+    "Split",
     "Status",
     "Suggestion",
     "Team",

@@ -28,6 +28,7 @@ TRACKED = (
     "escalation_reason",
     "assignee",
     "snoozed_until",
+    "merged_into",
     "error",
     "deleted_at",
 )
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         pgh_label = models.TextField()
         pgh_context = models.JSONField(null=True)
         assignee_id: int | None
+        merged_into_id: int | None
 
         class Meta:
             abstract = True

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Self, cast
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -40,7 +40,10 @@ class Habits(models.Model):
     @classmethod
     def of(cls, user: User) -> Self:
         """This person's habits, those of everybody where they have chosen none (then not stored)."""
-        return cls.objects.filter(user=user).first() or cls(user=user)
+        try:
+            return cast(Self, user.habits)
+        except cls.DoesNotExist:
+            return cls(user_id=user.pk)
 
     @property
     def zone(self) -> ZoneInfo:

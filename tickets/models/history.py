@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from tickets.models.event import TRACKED, Event
-from tickets.models.taxonomy import Category, Component
-from tickets.models.team import Team
+from tickets.models.labels import Named, all_labels
 from tickets.models.ticket import Ticket
 from triage.models import User
 
@@ -29,14 +28,15 @@ class Change:
     event: int  # pgh_id of the snapshot after it
 
 
-def changes_of(ticket: Ticket, limit: int = 500) -> list[Change]:
+def changes_of(ticket: Ticket, limit: int = 500, labels: Mapping[str, Sequence[Named]] | None = None) -> list[Change]:
     """Every change of a tracked field, newest first, from the snapshots that the database wrote.
 
     What was changed at once stands in the order of SHOWN.
     """
     events = list(Event.objects.filter(pgh_obj_id=ticket.pk).order_by("pgh_id")[:limit])
     people = _people(events)
-    names = _label_names()
+    known = all_labels() if labels is None else labels
+    names = {kind: {one.pk: one.name for one in named} for kind, named in known.items()}
     deeds: list[list[Change]] = []
     before: Event | None = None
     for event in events:
@@ -62,11 +62,6 @@ def _people(events: Iterable[Event]) -> dict[str, str]:
     return {f"user:{user.pk}": user.label for user in User.objects.filter(pk__in=keys)}
 
 
-def _label_names() -> dict[str, dict[int, str]]:
-    models = {"category": Category, "team": Team, "component": Component}
-    return {name: dict(model._default_manager.values_list("pk", "name")) for name, model in models.items()}
-
-
 def _machine_label(actor: str) -> str:
     kind, _, which = actor.partition(":")
     if kind in ("api", "command"):
@@ -80,4 +75,6 @@ def _shown(event: Event, name: str, names: dict[str, dict[int, str]], people: di
         return names[name].get(getattr(event, f"{name}_id"))
     if name == "assignee":
         return people.get(f"user:{event.assignee_id}") if event.assignee_id else None
+    if name == "merged_into":
+        return f"#{event.merged_into_id}" if event.merged_into_id else None
     return getattr(event, name)

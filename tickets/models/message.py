@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
 from django.db import models
@@ -11,6 +11,9 @@ from tickets.models.clock import MOVED_TRIGGERS
 from tickets.models.person import Requester
 from tickets.models.search import MESSAGE_TRIGGERS
 from tickets.models.ticket import Ticket
+
+if TYPE_CHECKING:
+    from tickets.models.comment_version import CommentVersion
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
@@ -23,9 +26,22 @@ class MessageQuerySet(models.QuerySet["Message"]):
         waits = Q(delivery__state="queued", delivery__attempts=0, delivery__not_before__gt=timezone.now())
         return self.conversation().exclude(waits)
 
+    def thread(self, ticket: Ticket) -> Self:
+        """Everything that belongs to a ticket: its own, and that of the tickets merged into it."""
+        return self.filter(ticket__in=Ticket.objects.filter(Q(pk=ticket.pk) | Q(merged_into=ticket.pk)).values("pk"))
+
+    def with_customer(self, ticket: Ticket) -> Self:
+        """Of its thread what its own customer has to do with, oldest first.
+
+        Of a merged ticket of another customer nothing is among it: they must not be quoted to each other, by the
+        machine neither.
+        """
+        same = Q(merged_into=ticket.pk, requester=ticket.requester_id) if ticket.requester_id else Q(pk=None)
+        return self.filter(ticket__in=Ticket.objects.filter(Q(pk=ticket.pk) | same).values("pk")).order_by("pk")
+
     def for_page(self) -> Self:
-        """With what a ticket's page shows of them, oldest first."""
-        return self.select_related("author", "requester", "delivery").order_by("pk")
+        """With what a ticket's page shows of them, in the order of time."""
+        return self.select_related("author", "requester", "delivery").order_by("created_at", "pk")
 
 
 class Message(models.Model):
@@ -46,6 +62,15 @@ class Message(models.Model):
     external_id = models.CharField(max_length=255, blank=True)
     message_id = models.CharField(max_length=255, blank=True, help_text="Message-ID of the mail, without brackets.")
     created_at = models.DateTimeField(db_index=True)
+    origin = models.ForeignKey(
+        Ticket,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        help_text="The ticket that it was written on, where it was split off that.",
+    )
     edited_at = models.DateTimeField(null=True, blank=True)
 
     objects = MessageQuerySet.as_manager()
@@ -59,10 +84,18 @@ class Message(models.Model):
             ),
             models.CheckConstraint(condition=Q(edited_at=None) | Q(kind="comment"), name="only_a_comment_is_edited"),
         ]
-        indexes = [models.Index(fields=["message_id"], condition=~Q(message_id=""), name="message_by_mail_id")]
+        indexes = [
+            models.Index(fields=["message_id"], condition=~Q(message_id=""), name="message_by_mail_id"),
+            models.Index(fields=["origin"], condition=~Q(origin=None), name="message_by_origin"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}, {self.created_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def earlier(self) -> models.QuerySet[CommentVersion]:
+        """What a comment said before it was edited, oldest first."""
+        return self.versions.select_related("by").order_by("pk")
 
     @property
     def author_label(self) -> str:
@@ -72,4 +105,6 @@ class Message(models.Model):
             return self.author_name
         if self.requester:
             return self.requester.label
+        if self.kind in (self.Kind.COMMENT, self.Kind.OUTBOUND):
+            return "A former colleague"
         return "Triage Desk" if self.kind == self.Kind.SYSTEM else "Customer"

@@ -102,7 +102,8 @@ class Notification(models.Model):
     @property
     def said(self) -> str:
         """What happened, in a few words that hold nothing of what anybody wrote."""
-        who = self.by.label if self.by else "Triage Desk"
+        machine = "Triage Desk" if self.kind == Notification.Kind.ESCALATED else "Somebody"
+        who = self.by.label if self.by else machine
         words = _SAID[Notification.Kind(self.kind)].format(who=who)
         return words if self.times == 1 else f"{words}, {self.times} times"
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Self
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils.functional import cached_property
 
 from tickets.models.team import Team
 
@@ -65,10 +66,15 @@ class Agent(models.Model):
         except cls.DoesNotExist:
             return None
 
+    @cached_property
+    def own_teams(self) -> list[Team]:
+        """The person's teams; asked once of the database."""
+        return list(self.teams.all())
+
     @property
     def sees_everything(self) -> bool:
         """Leads, admins and auditors see every team's tickets, and so does an agent who belongs to no team."""
-        return self.user.is_superuser or self.role != self.Role.AGENT or not self.teams.exists()
+        return self.user.is_superuser or self.role != self.Role.AGENT or not self.own_teams
 
     @property
     def may_decide(self) -> bool:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pgtrigger
 from django.contrib.postgres.indexes import GinIndex
@@ -93,15 +94,8 @@ def query_of(words: str) -> SearchQuery:
     return whole | (SearchQuery(rest, config=CONFIG, search_type="websearch") & begun if rest else begun)
 
 
-def found_in(text: str, query: SearchQuery) -> Func:
-    """The part of the column `text` that the words were found in, the words between START and STOP."""
-    return SearchHeadline(
-        Func(models.F(text), Value(20_000), function="LEFT"),
-        query,
-        config=CONFIG,
-        start_sel=START,
-        stop_sel=STOP,
-        max_words=24,
-        min_words=10,
-        max_fragments=1,
-    )
+def found_in(text: str, query: SearchQuery, *, whole: bool = False) -> SearchHeadline:
+    """The part of the column `text` (or the `whole` of it) with the words between START and STOP."""
+    how: dict[str, Any] = {"highlight_all": True} if whole else {"max_words": 24, "min_words": 10, "max_fragments": 1}
+    column = Func(models.F(text), Value(20_000), function="LEFT")
+    return SearchHeadline(column, query, config=CONFIG, start_sel=START, stop_sel=STOP, **how)

@@ -94,7 +94,8 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
             return self if user.is_superuser else self.none()
         if agent.sees_everything:
             return self
-        return self.filter(Q(team__in=agent.teams.all()) | Q(team__key="manual_review") | Q(team=None))
+        teams = Team.objects.filter(Q(pk__in=[team.pk for team in agent.own_teams]) | Q(key="manual_review"))
+        return self.filter(Q(team__in=teams) | Q(team=None))
 
     def for_rows(self) -> Self:
         """What a row of the queue shows, in one query."""
@@ -118,7 +119,8 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
     def due_for_triage(self) -> Self:
         """What the machine is to read now: nothing while it is paused."""
         paused = models.Exists(Pause.objects.filter(ended_at=None))
-        return self.filter(~paused, triage_state=TriageState.SUBMITTED, not_before__lte=timezone.now())
+        due = self.filter(triage_state=TriageState.SUBMITTED, not_before__lte=timezone.now())
+        return due.filter(~paused, merged_into=None)
 
     def matching(self, words: str) -> Self:
         """Tickets whose number, subject, requester, messages or comments hold the words (tickets.models.search)."""
@@ -183,6 +185,10 @@ class Ticket(Work):
     assignee = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="assigned_tickets"
     )
+    # the ticket whose thread this one is part of now; never one that is merged itself (tickets.models.merge)
+    merged_into = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, editable=False, related_name="parts", db_index=False
+    )
     snoozed_until = models.DateTimeField(null=True, blank=True, editable=False)
     embedding = HalfVectorField(dimensions=384, null=True, blank=True, editable=False)
     # of the cleaned conversation as it was read last (tickets.repeats); tickets of one text have one hash
@@ -190,7 +196,7 @@ class Ticket(Work):
 
     # What is promised to it (tickets.promises), {"at": when reckoned, "next": target, "promises": {target: …}}; the
     # next time due of all; and when the clock has something to note.
-    sla = models.JSONField(default=dict, blank=True, editable=False)
+    sla = models.JSONField(default=dict, db_default=Value({}, models.JSONField()), blank=True, editable=False)
     due_at = models.DateTimeField(null=True, blank=True, editable=False)
     sla_look_at = models.DateTimeField(null=True, blank=True, editable=False)
     first_replied_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -224,6 +230,10 @@ class Ticket(Work):
             models.CheckConstraint(
                 condition=Q(lease_until=None) ^ Q(triage_state=TriageState.PROCESSING), name="a_lease_while_processing"
             ),
+            models.CheckConstraint(
+                condition=Q(merged_into=None) | Q(status=Status.CLOSED), name="what_is_merged_is_closed"
+            ),
+            models.CheckConstraint(condition=~Q(merged_into=models.F("number")), name="never_merged_into_itself"),
         ]
         indexes = [
             models.Index(fields=["status", "-number"], name="ticket_queue"),
@@ -243,6 +253,7 @@ class Ticket(Work):
                 name="ticket_unassigned",
             ),
             models.Index(Coalesce("due_at", Value(LATEST)), "number", name="ticket_due_first"),
+            models.Index(fields=["merged_into"], condition=~Q(merged_into=None), name="ticket_merged"),
             models.Index(fields=["snoozed_until"], condition=~Q(snoozed_until=None), name="ticket_snoozed"),
             HnswIndex(
                 name="ticket_nearest", fields=["embedding"], opclasses=["halfvec_cosine_ops"], m=16, ef_construction=64
@@ -277,7 +288,8 @@ class Ticket(Work):
 
     @property
     def is_reading(self) -> bool:
-        return self.triage_state in (TriageState.SUBMITTED, TriageState.PROCESSING)
+        waits = self.triage_state in (TriageState.SUBMITTED, TriageState.PROCESSING)
+        return waits and self.merged_into_id is None
 
     @property
     def current_draft(self) -> Draft | None:

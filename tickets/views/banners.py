@@ -30,9 +30,9 @@ class BudgetBanner:
     may_change: bool
 
 
-def banners_for(user: User) -> Banners:
+def banners_for(user: User, *, paused: bool = True) -> Banners:
     """A spent budget is everybody's matter; that it will be, only of those who can raise it."""
-    pause = Pause.in_force()
+    pause = Pause.in_force() if paused else None
     return Banners(pause, pause is not None and leads(user), _budget(user) if calls.configured() else None)
 
 

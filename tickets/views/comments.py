@@ -54,7 +54,7 @@ def colleagues(request: HttpRequest, number: int) -> HttpResponse:
     ticket = seen(request, number)
     typed = request.GET.get("q", "").replace("\x00", "").strip()[:50]
     named = Q(username__icontains=typed) | Q(first_name__icontains=typed) | Q(last_name__icontains=typed)
-    people = colleagues_of(ticket).filter(named, agent__isnull=False).exclude(pk=person(request).pk)
+    people = colleagues_of(ticket).filter(named).exclude(pk=person(request).pk)
     teams = Team.objects.filter(Q(key__icontains=typed) | Q(name__icontains=typed), active=True, agents__isnull=False)
     found = [{"name": one.username, "label": one.label, "team": False} for one in people[:50]]
     found += [{"name": team.key, "label": team.name, "team": True} for team in teams.distinct()[:20]]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from django.db.models import F, Func, IntegerField, QuerySet, Subquery
+from django.db.models import Exists, F, Func, IntegerField, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from tickets.first_steps import checklist_for
 from tickets.models import Notification, Ticket, leads
 from tickets.views.banners import banners_for
-from triage.models import User
+from triage.models import Pause, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {}
-    path = request.path
+    path, around = request.path, cast(Any, SimpleLazyObject(lambda: _around(user)))
     items = [
         RailItem(
             word,
@@ -64,16 +64,20 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "rail": items,
         "may_replay": SimpleLazyObject(lambda: leads(user)),
         "checklist": SimpleLazyObject(lambda: checklist_for(user)),
-        "banners": SimpleLazyObject(lambda: banners_for(user)),
-        "around": SimpleLazyObject(lambda: _around(user)),
+        "banners": SimpleLazyObject(lambda: banners_for(user, paused=around["paused"])),
+        "around": around,
     }
 
 
 def _around(user: User) -> dict[str, int]:
-    """What every page counts in its frame, in one query: open tickets, and what is new for this person."""
+    """What every page says in its frame, in one query: open tickets, what is new for this person, a pause."""
     tickets = Ticket.objects.visible_to(user).open()
     news = Notification.objects.filter(user=user).unread()
-    counted: Any = User.objects.filter(pk=user.pk).values(open=_count_of(tickets), unread=_count_of(news)).get()
+    counted: Any = (
+        User.objects.filter(pk=user.pk)
+        .values(open=_count_of(tickets), unread=_count_of(news), paused=Exists(Pause.objects.filter(ended_at=None)))
+        .get()
+    )
     return dict(counted)
 
 

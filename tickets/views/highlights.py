@@ -21,7 +21,7 @@ def highlight(rows: Sequence[Ticket], words: str) -> None:
     subjects = dict(
         Ticket.objects.filter(pk__in=numbers)
         .order_by()
-        .annotate(shown=found_in("subject", query))
+        .annotate(shown=found_in("subject", query, whole=True))
         .values_list("pk", "shown")
     )
     messages = Message.objects.filter(ticket__in=numbers).order_by("ticket_id", F("pk").desc())

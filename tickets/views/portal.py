@@ -23,6 +23,7 @@ from tickets.actions.errors import Conflict
 from tickets.channels.base import Body, complaints
 from tickets.channels.form.submission import HONEYPOT, LIMITS, Submission
 from tickets.models import ENDED, PORTAL_SALT, Message, Priority, Source, Status, Ticket, Tier
+from tickets.models.message import MessageQuerySet
 from triage import brake
 from triage.brake import Limit
 
@@ -34,6 +35,7 @@ STATUS_WORDS = {
     Status.RESOLVED: ("Answered", "We have answered. If that did not help, write below and it is open again."),
     Status.CLOSED: ("Closed", "This request is closed. Write below to open it again."),
 }
+JOINED = ("Being worked on", "We work on this together with another request. Write below to add to it.")
 _text = TypeAdapter(Body)
 
 
@@ -123,13 +125,13 @@ def _form_page(request: HttpRequest, submission: Submission, *, status: int = 20
 def _status_page(
     request: HttpRequest, ticket: Ticket, reply: Submission, *, status: int = 200, wait: int = 0
 ) -> HttpResponse:
-    word, sentence = STATUS_WORDS[Status(ticket.status)]
+    word, sentence = JOINED if ticket.merged_into_id else STATUS_WORDS[Status(ticket.status)]
     context: dict[str, Any] = {
         "wait": brake.spoken(wait) if wait else "",
         "ticket": ticket,
         "word": word,
         "sentence": sentence,
-        "ended": ticket.status in ENDED,
+        "ended": ticket.status in ENDED and not ticket.merged_into_id,
         "turns": _turns(ticket),
         "text": reply.values.get("text", ""),
         "error": reply.errors.get("text", ""),
@@ -149,8 +151,15 @@ def _turns(ticket: Ticket) -> list[Turn]:
             if message.kind == Message.Kind.OUTBOUND
             else mark_safe(linebreaks(message.text, autoescape=True)),  # noqa: S308  escaped by it
         )
-        for message in ticket.messages.for_customers().select_related("author", "requester")
+        for message in _conversation(ticket).select_related("author", "requester")
     ]
+
+
+def _conversation(ticket: Ticket) -> MessageQuerySet:
+    """The customer's own: with what was merged of theirs, and never the words of another customer."""
+    root = ticket.merged_into
+    own = root if root and root.requester_id and root.requester_id == ticket.requester_id else ticket
+    return Message.objects.with_customer(own).for_customers()
 
 
 def _ticket(signed: str) -> Ticket:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tickets.actions.decided import LABELS
 from tickets.models import Effort, Priority, Review, Sentiment, Severity, Suggestion, Ticket, Tier
 from tickets.models.history import Change
-from tickets.models.taxonomy import Label
+from tickets.models.labels import Named, all_labels
 from tickets.models.ticket import TicketQuerySet
 from triage.pipeline.types import FIELDS
 
@@ -59,13 +60,19 @@ class FieldRow:
         return not self.by_person and bool(self.value or self.suggested)
 
 
-def rows_of(ticket: Ticket, suggestion: Suggestion | None, visible: TicketQuerySet | None = None) -> list[FieldRow]:
+def rows_of(
+    ticket: Ticket,
+    suggestion: Suggestion | None,
+    visible: TicketQuerySet | None = None,
+    known: Mapping[str, Sequence[Named]] | None = None,
+) -> list[FieldRow]:
     """A row a field, in the order people look: what it is, how urgent, whose, then the rest.
 
     Of the tickets that a value leans on, those in `visible` are named.
     """
     decided = decisions_of(ticket)
-    labels = {name: list(model._default_manager.filter(active=True)) for name, model in LABELS.items()}
+    known = all_labels() if known is None else known
+    labels = {name: [one for one in named if one.active] for name, named in known.items()}
     read = suggestion.fields if suggestion else {}
     leaning = {name: _because(ticket, name, read.get(name, {})) for name in FIELDS}
     numbers = {number for some in leaning.values() for number in some}
@@ -95,7 +102,7 @@ def _row(
     ticket: Ticket,
     name: str,
     reading: dict[str, Any],
-    labels: dict[str, list[Label]],
+    labels: Mapping[str, Sequence[Named]],
     because: list[tuple[int, str]],
 ) -> FieldRow:
     held = ticket.provenance.get(name, {})

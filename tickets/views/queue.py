@@ -41,8 +41,8 @@ def page(request: HttpRequest) -> HttpResponse:
     user = person(request)
     filters = Filters.of(request.GET)
     template = "tickets/queue.html#queue" if request.headers.get("HX-Target") == "queue" else "tickets/queue.html"
-    context = queue_context(user, filters)
     choices = Choices.now()
+    context = queue_context(user, filters, choices)
     context |= {"choices": choices.of(filters), "chips": list(filters.chips(choices.names))}
     return render(request, template, context)
 
@@ -99,8 +99,7 @@ def _missing(here: TicketQuerySet, asked: QueryDict, order: Order) -> TicketQuer
     return here.filter(number__gt=mark).for_rows().in_order(order)[:PAGE]
 
 
-def queue_context(user: User, filters: Filters) -> dict[str, Any]:
-    mark = Ticket.objects.values_list("number", flat=True).first() or 0
+def queue_context(user: User, filters: Filters, choices: Choices) -> dict[str, Any]:
     visible = Ticket.objects.visible_to(user)
     here = filters.on_tab(filters.narrow(visible, user), user)
     rows, older = ([], None) if filters.group else _page(here, filters)
@@ -115,13 +114,13 @@ def queue_context(user: User, filters: Filters) -> dict[str, Any]:
         "rows": rows,
         "groups": groups_of(here) if filters.group else [],
         "older": filters.address(before=older) if older else "",
-        "failed": _failed(visible, here, filters, user),
+        "failed": _failed(counts.found["failed"], here, filters, user),
         "newest_address": filters.address(),
         "again_address": filters.address(kind="store"),
         "without_filters": filters.cleared.address(),
         "looks": Looks.of(user),
-        "scopes": sharing(user),
-        "mark": mark,
+        "scopes": sharing(user, choices),
+        "mark": (Ticket.objects.values_list("number", flat=True).first() or 0) if filters.before else 0,
         "now": int(timezone.now().timestamp() * 1000),
         "first_ever": not rows and not filters.group and not filters.narrowed and not visible.exists(),
     }
@@ -143,9 +142,8 @@ def _page(here: TicketQuerySet, filters: Filters) -> tuple[list[Ticket], Place |
     return rows, older
 
 
-def _failed(visible: TicketQuerySet, here: TicketQuerySet, filters: Filters, user: User) -> dict[str, Any]:
+def _failed(count: int, here: TicketQuerySet, filters: Filters, user: User) -> dict[str, Any]:
     """How many could not be read, at all and of what is shown, and whether this person may have all of them tried."""
-    count = visible.unreadable().count()
     if not count:
         return {"count": 0}
     shown = "reading" in filters.values.get("needs", ())

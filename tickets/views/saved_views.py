@@ -10,17 +10,18 @@ from django.views.decorators.http import require_POST
 from tickets.actions.errors import Refused
 from tickets.actions.views import delete_view, rename_view, save_view
 from tickets.models import Agent, Team, View, leads
+from tickets.views.choices import Choices
 from tickets.views.filters import Filters
 from tickets.views.frame import person
 from triage.models import User
 
 
-def sharing(user: User) -> list[tuple[str, str]]:
+def sharing(user: User, choices: Choices) -> list[tuple[str, str]]:
     """With whom this person may share a view: (scope or key of a team, its word)."""
     if leads(user):
-        return [(View.Scope.EVERYONE, "Everybody"), *Team.objects.filter(active=True).values_list("key", "name")]
+        return [(View.Scope.EVERYONE, "Everybody"), *choices.known["team"].items()]
     agent = Agent.of(user)
-    return list(agent.teams.filter(active=True).values_list("key", "name")) if agent and agent.may_decide else []
+    return [(team.key, team.name) for team in agent.own_teams if team.active] if agent and agent.may_decide else []
 
 
 @require_POST

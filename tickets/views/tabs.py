@@ -45,13 +45,13 @@ class Counts:
         for view in saved[:MOST_VIEWS]:
             theirs = Filters.of(QueryDict(view.query))
             sets[f"view-{view.pk}"] = theirs.on_tab(theirs.narrow(visible, user), user)
-        sets["rail"] = visible.open().awake()
+        sets |= {"rail": visible.open().awake(), "failed": visible.unreadable()}
         return cls(filters, saved, counted_up_to(sets))
 
     @property
     def numbers(self) -> dict[str, str]:
         """By the id of the place where it is shown."""
-        return {name: shown(count) for name, count in self.found.items()}
+        return {name: shown(count) for name, count in self.found.items() if name != "failed"}
 
     @property
     def tabs(self) -> list[Tab]:

@@ -20,7 +20,6 @@ from django.views.decorators.vary import vary_on_headers
 
 from tickets.actions import notifying
 from tickets.actions.conversation import may_edit
-from tickets.actions.drafts import last_inbound
 from tickets.actions.errors import Conflict, Flagged, Forbidden, Refused
 from tickets.actions.snoozing import presets
 from tickets.actions.undo import undoable
@@ -29,13 +28,15 @@ from tickets.flagged import shown, stored
 from tickets.mentions import mentioned
 from tickets.models import Agent, Habits, Message, Status, Suggestion, Ticket, leads
 from tickets.models.history import Change, changes_of
+from tickets.models.labels import all_labels
 from tickets.similar import similar_to
 from tickets.views.frame import person
+from tickets.views.joined import joined_of
 from tickets.views.proposal import rows_of
 from triage.models import User
 from triage.models.call import Call
 
-PIECES = ("head", "conversation", "reply_state", "proposal", "facts", "similar", "calls", "history")
+PIECES = ("head", "joined", "conversation", "reply_state", "proposal", "facts", "links", "similar", "calls", "history")
 
 
 @require_safe
@@ -71,7 +72,7 @@ def pieces(request: HttpRequest, number: int) -> HttpResponse:
 def seen(request: HttpRequest, number: int) -> Ticket:
     """The ticket, if this person may see it; otherwise there is none (404)."""
     visible = Ticket.objects.visible_to(person(request)).select_related(
-        "category", "team", "component", "assignee", "requester", "source", "draft__editor"
+        "category", "team", "component", "assignee", "requester", "source", "draft__editor", "audit"
     )
     return get_object_or_404(visible, pk=number)
 
@@ -117,15 +118,16 @@ def _render_pieces(request: HttpRequest, ticket: Ticket, names: Iterable[str], *
 def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
     """What the page and its pieces show. About 15 queries, whatever the length of the thread."""
     suggestion = ticket.latest_suggestion
-    messages = list(ticket.messages.for_page())
+    messages = list(Message.objects.thread(ticket).for_page())
     calls = list(Call.objects.about("ticket", ticket.number).newest_first()[:50])
     costs = [call.cost for call in calls if call.cost is not None]
     agent = Agent.of(user)
     visible = Ticket.objects.visible_to(user)
-    changes, similar = changes_of(ticket), similar_to(ticket, visible)
+    labels = all_labels()
+    changes, similar = changes_of(ticket, labels=labels), similar_to(ticket, visible)
     undo = undoable(ticket, changes)
     zone = Habits.of(user).zone
-    fields = [replace(row, undo=undo.get(row.name)) for row in rows_of(ticket, suggestion, visible)]
+    fields = [replace(row, undo=undo.get(row.name)) for row in rows_of(ticket, suggestion, visible, labels)]
     return {
         "ticket": ticket,
         "now": int(timezone.now().timestamp() * 1000),
@@ -137,7 +139,7 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "draft": (draft := ticket.current_draft),
         "flags": shown(draft.flags, draft.text) if draft else [],
         "suggestion": suggestion,
-        "answers": last_inbound(ticket) or "",
+        "answers": max((message.pk for message in messages if message.kind == Message.Kind.INBOUND), default=""),
         "replied": max((message.pk for message in messages if message.kind == Message.Kind.OUTBOUND), default=0),
         "leaving": next((one for one in reversed(messages) if _is_leaving(one)), None),
         "citations": _citations(suggestion, user),
@@ -150,7 +152,8 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "cost": sum(costs) if costs else None,
         "history": _history(changes, undo),
         "people": _people(),
-        "next_number": _next(ticket, user),
+        "next_number": None if ticket.is_open else _next(ticket, user),
+        **joined_of(ticket, user, messages),
         "zone": zone,
         "presets": presets(zone),
     }

@@ -95,3 +95,13 @@ def test_a_comment_never_reaches_the_customer_nor_the_machine(client: Client, ag
     assert "Kestrel" not in sent.message().as_string()
     assert "Kestrel" not in client.get(reviewed.get_status_url()).content.decode()
     assert "Kestrel" not in repr(inquiry_of(reviewed, list(reviewed.messages.all())))
+
+
+def test_the_comment_of_somebody_who_was_removed_stays_and_is_not_the_customers(
+    lead: User, agent: User, reviewed: Ticket
+) -> None:
+    comment = conversation.comment(ticket=reviewed, text="@lea, over to you", by=agent)
+    agent.delete()
+    comment.refresh_from_db()
+    assert (comment.author_label, comment.text) == ("A former colleague", "@lea, over to you")
+    assert Notification.objects.get(user=lead).said == "Somebody mentions you"

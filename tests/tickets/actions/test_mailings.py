@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.core import mail
+from django.db import connections
 from django.utils import timezone
 
 from tests.running import free_port
+from tickets import tasks
 from tickets.actions import mailings
 from tickets.actions.notifying import notify, read
 from tickets.models import Habits, Mailing, Notification, NotificationChoice, Ticket
@@ -105,3 +109,13 @@ def test_nobody_is_mailed_twice_after_a_worker_died_in_the_middle(by_mail: User,
     mailings.send(claimed)
     assert _send() == [State.UNKNOWN]
     assert mail.outbox == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_worker_sends_it_by_itself_once(by_mail: User, agent: User, reviewed: Ticket) -> None:
+    notify(kind="mention", ticket=reviewed, to=[by_mail], by=agent)
+    for _ in range(2):
+        asyncio.run(tasks.Drain("interactive").run())
+    asyncio.run(sync_to_async(connections.close_all)())
+    assert [one.subject for one in mail.outbox] == [f"Ada mentions you: #{reviewed.number} Export fails"]
+    assert Mailing.objects.get().state == State.SENT

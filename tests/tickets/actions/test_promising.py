@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, connections, transaction
@@ -34,7 +35,7 @@ OFFICE = [f"{day} 09:00-17:00" for day in ("Mon", "Tue", "Wed", "Thu", "Fri")]
 HOUR = timedelta(hours=1)
 
 
-def policy(priority: str = "P2", **given: object) -> SlaPolicy:
+def policy(priority: str = "P2", **given: Any) -> SlaPolicy:
     """A general policy with all three targets, in place of the starter's."""
     SlaPolicy.objects.filter(priority=priority, team=None, source=None).delete()
     minutes = {"response_minutes": 240, "next_response_minutes": 120, "resolution_minutes": 600}
@@ -60,7 +61,8 @@ def move(ticket: Ticket, by: timedelta) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute(
-            "UPDATE tickets_event SET pgh_created_at = pgh_created_at - %s WHERE pgh_obj_id = %s", [by, ticket.pk]
+            "UPDATE tickets_event SET pgh_created_at = pgh_created_at - %s::interval WHERE pgh_obj_id = %s",
+            [str(by), ticket.pk],
         )
         cursor.execute("SET LOCAL session_replication_role = origin")
 
@@ -82,11 +84,10 @@ def test_the_most_specific_policy_holds(reviewed: Ticket, form: Source) -> None:
     SlaPolicy.objects.all().delete()
     team = Team.objects.get(key="software")
     made = {}
-    for minutes, names in enumerate(
-        [{}, {"priority": "P2"}, {"team": team}, {"source": form}, {"priority": "P2", "team": team},
-         {"priority": "P2", "source": form}, {"team": team, "source": form},
-         {"priority": "P2", "team": team, "source": form}], start=1,
-    ):  # fmt: skip
+    every: list[dict[str, Any]] = [{}, {"priority": "P2"}, {"team": team}, {"source": form}, {"priority": "P2", "team": team},
+        {"priority": "P2", "source": form}, {"team": team, "source": form},
+        {"priority": "P2", "team": team, "source": form}]  # fmt: skip
+    for minutes, names in enumerate(every, start=1):
         made[SlaPolicy.objects.create(response_minutes=minutes, **names).pk] = minutes
     reviewed.priority = "P2"
     won = []
@@ -291,7 +292,7 @@ def test_a_deleted_ticket_is_left_alone_and_reckoned_when_it_is_back(reviewed: T
 # Noting
 
 
-def _late(ticket: Ticket, agent: User, by: timedelta, **given: object) -> None:
+def _late(ticket: Ticket, agent: User, by: timedelta, **given: Any) -> None:
     policy(**given)
     Ticket.objects.filter(pk=ticket.pk).update(assignee=agent)
     review.correct(ticket=Ticket.objects.get(pk=ticket.pk), changes={"priority": "P2"}, by=agent)

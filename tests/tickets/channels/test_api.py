@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from tests.tickets.channels.conftest import NEW, ApiClient, Caller
 from tests.tickets.conftest import MakeTicket
-from tickets.actions import keys
+from tickets.actions import keys, merging
 from tickets.channels.api.schemas import DecidedOut, KnownTicketOut, StatsOut, TicketOut
 from tickets.models import ApiKey, Delivery, Draft, Message, Review, Source, Suggestion, Team, Ticket
 from triage.models import Call, Pause, User
@@ -46,6 +46,8 @@ KEYS_OF_A_TICKET = [
     "escalation_reason",
     "assignee",
     "cluster",
+    "merged_into",
+    "snoozed_until",
     "draft",
     "cost_usd",
     "submitted",
@@ -655,3 +657,14 @@ def test_the_documentation_loads_nothing_from_elsewhere(taxonomy: None) -> None:
         "/api/v1/classify",
         "/api/v1/stats",
     }
+
+
+def test_a_merged_ticket_says_where_it_went(
+    api: ApiClient, agent: User, reviewed: Ticket, make_ticket: MakeTicket
+) -> None:
+    twin = make_ticket(title="Again")
+    assert api.send("get", f"/tickets/{twin.number}").json()["merged_into"] is None
+    merging.merge(ticket=twin, into=reviewed, by=agent)
+    told = api.send("get", f"/tickets/{twin.number}").json()
+    assert (told["status"], told["merged_into"], told["snoozed_until"]) == ("closed", reviewed.number, None)
+    problem(api.send("patch", f"/tickets/{twin.number}", {"status": "in_review"}), 409)

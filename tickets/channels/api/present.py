@@ -62,6 +62,8 @@ def present(ticket: Ticket, *, description: str, cost: float = 0.0, readable: Co
         "escalation_reason": ticket.escalation_reason or None,
         "assignee": ticket.assignee.label if ticket.assignee else None,
         "cluster": None,
+        "merged_into": ticket.merged_into_id,
+        "snoozed_until": stamp(ticket.snoozed_until),
         "draft": _draft(ticket, readable),
         "cost_usd": cost,
         "submitted": {"priority": ticket.submitted_priority or None, "tier": ticket.submitted_tier},

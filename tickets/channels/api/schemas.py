@@ -149,6 +149,8 @@ class TicketOut(DecidedOut):
     requester: RequesterOut | None
     assignee: str | None
     cluster: int | None
+    merged_into: int | None = Field(description="The number of the ticket whose thread this one is part of")
+    snoozed_until: datetime | None
     draft: DraftOut | None
     cost_usd: float
     submitted: SubmittedOut

@@ -37,7 +37,8 @@ def message_for(delivery: Delivery) -> EmailMultiAlternatives:
     if "@" not in parseaddr(delivery.recipient)[1]:
         raise ValueError(f"the recipient {delivery.recipient[:100]!r} is no address")
     headers = {"Message-ID": f"<{_own_identity(delivery, sender)}>", **_thread(ticket, reply)}
-    asked = ticket.messages.filter(kind=Message.Kind.INBOUND, pk__lt=reply.pk).select_related("requester").last()
+    theirs = Message.objects.with_customer(ticket).filter(kind=Message.Kind.INBOUND, pk__lt=reply.pk)
+    asked = theirs.select_related("requester").last()
     signature = ticket.source.signature.strip()
     link = f"{settings.BASE_URL}{ticket.get_status_url()}"
     email = EmailMultiAlternatives(
@@ -70,7 +71,7 @@ def _own_identity(delivery: Delivery, sender: str) -> str:
 
 def _thread(ticket: Ticket, reply: Message) -> dict[str, str]:
     """In-Reply-To the customer's last mail (else ours before), References to all of them, oldest first."""
-    earlier = ticket.messages.conversation().filter(pk__lt=reply.pk).exclude(message_id="")
+    earlier = Message.objects.with_customer(ticket).conversation().filter(pk__lt=reply.pk).exclude(message_id="")
     known = list(earlier.values_list("message_id", "kind"))
     identities = [f"<{re.sub(r'[^!-~]|[<>]', '', identity)}>" for identity, _ in known]
     if not identities:

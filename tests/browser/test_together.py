@@ -1,0 +1,149 @@
+"""Two people at one ticket, each in a browser of their own."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Visit, live, sign_in
+from tests.browser.test_pages import violations
+from tests.running import PASSWORD, RunningDesk, wait_for
+
+pytestmark = pytest.mark.browser
+STAFF = """
+from triage.models import User
+from tickets.models import Agent
+for name, role in (("berta", "agent"), ("carl", "auditor")):
+    if not User.objects.filter(username=name).exists():
+        user = User.objects.create_user(name, name + "@example.org", "{}", first_name=name.title())
+        Agent.objects.create(user=user, role=role)
+"""
+
+
+@pytest.fixture
+def berta(visit: Visit, desk: RunningDesk) -> Page:
+    desk.manage("shell", "-c", STAFF.format(PASSWORD))
+    page = visit("/sign-in/", signed_in=False)
+    sign_in(page, "berta")
+    return page
+
+
+@pytest.fixture
+def number(desk: RunningDesk) -> int:
+    found: int = desk.rows("SELECT max(number) FROM tickets_ticket WHERE status = 'in_review'")[0][0]
+    return found
+
+
+def _at(page: Page, number: int) -> Page:
+    page.goto(f"/tickets/{number}/")
+    live(page)
+    return page
+
+
+def test_two_people_see_and_call_each_other_and_nothing_is_lost(visit: Visit, berta: Page, number: int) -> None:
+    admin, name = _at(visit("/tickets/"), number), re.compile("admin")
+    _at(berta, number)
+    expect(admin.locator("#presence")).to_contain_text("Berta is here")
+    expect(berta.locator("#presence")).to_contain_text(name)
+
+    admin.locator("#reply-text").press_sequentially("Hello ")
+    expect(berta.locator("#presence")).to_contain_text("is writing a reply")
+    expect(berta.locator("#presence-warning")).to_contain_text("is writing a reply, too. You can send yours")
+    expect(berta.locator("#approve")).to_be_enabled()
+    assert violations(berta) == []
+
+    # Berta waits elsewhere; admin calls her with the keyboard alone, and her bell rings by itself.
+    berta.goto("/tickets/")
+    live(berta)
+    expect(admin.locator("#presence")).to_be_empty()
+    expect(berta.locator("#bell-count")).to_be_hidden()
+    admin.locator("#comment-text").press_sequentially("Can you look, @ber")
+    expect(admin.locator("#mention-list").get_by_role("option", name="Berta")).to_have_attribute(
+        "aria-selected", "true"
+    )
+    admin.keyboard.press("Enter")
+    expect(admin.locator("#comment-text")).to_have_value("Can you look, @berta ")
+    admin.locator("#comment-send").click()
+    expect(admin.locator(".message-comment .mention").last).to_have_text("@Berta")
+    expect(berta.locator("#bell-count")).to_have_attribute("data-count", "1")
+    berta.locator("#bell > summary").click()
+    expect(berta.locator("#bell-latest")).to_contain_text("admin mentions you")
+    berta.locator("#bell-latest .news-link").first.click()
+    berta.wait_for_url(f"**/tickets/{number}/")
+    expect(berta.locator("#bell-count")).to_be_hidden()
+
+
+def test_a_merge_is_seen_by_a_colleague_at_once_and_undone(
+    visit: Visit, berta: Page, desk: RunningDesk, number: int
+) -> None:
+    other = desk.rows("SELECT max(number) FROM tickets_ticket WHERE status = 'in_review' AND number < %s", number)[0][0]
+    admin = _at(visit("/tickets/"), number)
+    _at(berta, other)
+    before = desk.rows("SELECT status, resolved_at, merged_into_id FROM tickets_ticket WHERE number = %s", number)
+    admin.locator("#more-open").click()
+    admin.locator("#merge-open").click()
+    admin.locator("#find").fill(f"#{other}")
+    admin.locator("#find-go").click()
+    admin.locator(f"#found-{other}").check()
+    admin.locator("#merge-do").click()
+    admin.wait_for_url(f"**/tickets/{other}/")
+    expect(berta.locator(f"#part-{number}")).to_contain_text("merged by admin")
+    expect(berta.locator(".badge-origin").first).to_have_text(f"from #{number}")
+    admin.locator(f"#unmerge-{number}").click()
+    admin.wait_for_url(f"**/tickets/{number}/")
+    expect(berta.locator(f"#part-{number}")).to_have_count(0)
+    after = desk.rows("SELECT status, resolved_at, merged_into_id FROM tickets_ticket WHERE number = %s", number)
+    assert after == before
+
+
+def test_what_was_typed_when_the_line_broke_is_there_after_a_reload(visit: Visit, berta: Page, number: int) -> None:
+    page = _at(visit("/tickets/", watched=False), number)
+    page.context.set_offline(True)
+    page.locator("#reply-text").fill("Half a reply, and then the train")
+    page.locator("#comment-text").fill("Half a comment")
+    expect(page.locator(".toast-error").first).to_be_visible()  # the draft could not be stored
+    page.context.set_offline(False)
+    page.reload()
+    expect(page.locator("#kept-reply")).to_contain_text(re.compile(r"Your unsaved text of \d\d:\d\d is here"))
+    assert violations(page) == []
+    page.locator("#reply-text-restore").click()
+    expect(page.locator("#reply-text")).to_have_value("Half a reply, and then the train")
+    expect(page.locator("#draft-saved")).to_contain_text("Saved")
+    page.locator("#comment-text-discard").click()
+    page.reload()
+    expect(page.locator("#reply-text")).to_have_value("Half a reply, and then the train")
+    expect(page.locator("#kept-reply")).to_be_empty()
+    expect(page.locator("#kept-comment")).to_be_empty()
+
+    # Nothing is left on this computer for whoever signs in next.
+    page.locator("#comment-text").fill("Between us")
+    kept = "Object.keys(localStorage).filter(key => key.startsWith('kept:')).length"
+    wait_for(lambda: page.evaluate(kept), seconds=10, what="the comment is kept")
+    page.locator("#person-menu > summary").click()
+    page.locator("#sign-out").click()
+    page.wait_for_url("**/sign-in/**")
+    assert page.evaluate(kept) == 0
+
+
+def test_the_pages_of_working_together_are_accessible_and_fit_a_phone(visit: Visit, number: int) -> None:
+    for theme in ("light", "dark"):
+        page = visit("/tickets/", color_scheme=theme)
+        own = ("/notifications/", "/notifications/?show=all", "/settings/notifications/")
+        for address in (*own, f"/tickets/{number}/merge/", f"/tickets/{number}/split/", f"/tickets/{number}/links/"):
+            page.goto(address)
+            page.wait_for_timeout(300)
+            assert violations(page) == [], f"{address} in {theme}"
+        page.set_viewport_size({"width": 390, "height": 844})
+        for address in (*own, f"/tickets/{number}/merge/?q=a", f"/tickets/{number}/split/"):
+            page.goto(address)
+            wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wide == 0, f"{address} is {wide} px too wide"
+        page.goto(f"/tickets/{number}/")
+        for opened in ("#bell", "#more"):
+            page.locator(f"{opened} > summary").click()
+            page.wait_for_timeout(300)
+            assert violations(page) == [], f"{opened} in {theme}"
+            assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+            page.keyboard.press("Escape")
