@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import close_old_connections, connections
 from django.utils import timezone
 
-from tickets.actions import bulk, comparing, deliveries, fitting, mailings, replay, triage
+from tickets.actions import bulk, comparing, deliveries, fitting, mailings, promising, replay, triage
 from tickets.actions.deliveries import Claimed
 from tickets.actions.snoozing import wake_due
 from tickets.actions.status import close_settled
@@ -39,6 +39,7 @@ def drain(queue: Cluster) -> int:
     """Work until nothing is due or time runs out, then ring again. Returns how many rows were worked on."""
     if queue == "batch":
         start_fit()
+        promising.catch_up(BUDGET / 4)
     return asyncio.run(Drain(queue).run())
 
 
@@ -229,6 +230,7 @@ def tend() -> None:
     replay.advance_all()
     close_settled()
     wake_due()
+    promising.note_due()
     ledger.close_abandoned()
     brake.forget()
     fitting.take_back_expired()
@@ -236,5 +238,6 @@ def tend() -> None:
     due = Ticket.objects.due_for_triage()
     if _mail_due() or due.exists():
         ring("interactive")
-    if fitting.is_due() or bulk.is_due() or due.filter(lane=Lane.IMPORTED).exists():
+    batch = promising.is_behind() or fitting.is_due() or bulk.is_due()
+    if batch or due.filter(lane=Lane.IMPORTED).exists():
         ring("batch")

@@ -13,9 +13,10 @@ from tickets.actions.errors import Conflict, Forbidden, Invalid
 from tickets.actions.joined import refuse_if_merged
 from tickets.actions.learning import remember
 from tickets.actions.notifying import tell_leads
+from tickets.actions.promising import reckon
 from tickets.live import announce
-from tickets.models import Agent, ApiKey, Review, SlaPolicy, Status, Ticket, leads
-from tickets.models.ticket import ESCALATION
+from tickets.models import Agent, ApiKey, Review, Status, Ticket, leads
+from tickets.models.ticket import ESCALATION, SLA
 from triage.models import User
 from triage.pipeline.types import MANUAL_REVIEW
 
@@ -167,8 +168,8 @@ def _decide(ticket: Ticket, name: str) -> None:
 
 
 def _finish(ticket: Ticket) -> None:
-    ticket.clock_from_priority(dict(SlaPolicy.objects.values_list("priority", "response_minutes")))
+    reckon(ticket)
     ticket.confidence = ticket.provenance.get("category", {}).get("confidence", ticket.confidence)
-    ticket.save(update_fields=[*DECIDED_BY_PEOPLE, "provenance", "confidence", "due_at", "updated_at"])
+    ticket.save(update_fields=[*DECIDED_BY_PEOPLE, "provenance", "confidence", *SLA, "updated_at"])
     remember(ticket)
     check(ticket)

@@ -25,6 +25,7 @@ from tickets.actions.deliveries import Claimed
 from tickets.actions.drafts import last_inbound
 from tickets.actions.errors import Invalid
 from tickets.actions.notifying import tell_leads
+from tickets.actions.promising import reckon
 from tickets.actions.review import require_lead
 from tickets.actions.shadow import follow
 from tickets.context import gather, inquiry_of
@@ -36,7 +37,6 @@ from tickets.models import (
     Lane,
     Message,
     ReadWith,
-    SlaPolicy,
     Status,
     Suggestion,
     Team,
@@ -191,6 +191,7 @@ def _store(claimed: Claimed, verdict: Verdict, about: _About, milliseconds: int)
             ticket.embedding, ticket.text_hash = about.vector, about.text_hash
             ticket.triage_state, ticket.triaged_at, ticket.lease_until = TriageState.TRIAGED, timezone.now(), None
             ticket.attempts, ticket.error, ticket.read_with = 0, "", ReadWith.CASCADE
+            reckon(ticket)
             ticket.save()
             Example.objects.filter(ticket=ticket).update(embedding=about.vector)
             _draft(ticket, suggestion)
@@ -255,7 +256,6 @@ def _apply(ticket: Ticket, verdict: Verdict) -> None:
     if ticket.team is None and not ticket.decided_by_person("team"):
         ticket.team, _ = Team.objects.get_or_create(key=MANUAL_REVIEW, defaults={"name": "Manual review"})
     ticket.confidence = ticket.provenance.get("category", {}).get("confidence")
-    ticket.clock_from_priority(dict(SlaPolicy.objects.values_list("priority", "response_minutes")))
     _escalate(ticket, verdict)
 
 

@@ -1,6 +1,7 @@
 from tickets.models.api_key import SCOPES, ApiKey
 from tickets.models.audit import Audit
 from tickets.models.bulk import BulkRun, BulkTicket
+from tickets.models.calendar import Calendar, Holiday
 from tickets.models.choices import (
     ENDED,
     OPEN,
@@ -30,10 +31,11 @@ from tickets.models.message import Message
 from tickets.models.notification import Mailing, Notification, NotificationChoice
 from tickets.models.order import NEWEST, ORDERS, Order, Place
 from tickets.models.person import Agent, Requester, leads
+from tickets.models.recount import Recount
 from tickets.models.replay import COMPARED, Comparison, Replay, ReplayTicket
 from tickets.models.review import Review
 from tickets.models.search import SearchText
-from tickets.models.sla import SlaPolicy
+from tickets.models.sla import SlaEvent, SlaPolicy
 from tickets.models.source import Source
 from tickets.models.split import Split
 from tickets.models.suggestion import Suggestion
@@ -58,6 +60,7 @@ __all__ = [
     "Audit",
     "BulkRun",
     "BulkTicket",
+    "Calendar",
     "Category",
     "CommentVersion",
     "Comparison",
@@ -70,6 +73,7 @@ __all__ = [
     "Example",
     "FitRun",
     "Habits",
+    "Holiday",
     "ImportRun",
     "Lane",
     "Link",
@@ -83,6 +87,7 @@ __all__ = [
     "Place",
     "Priority",
     "ReadWith",
+    "Recount",
     "Replay",
     "ReplayTicket",
     "Requester",
@@ -90,6 +95,7 @@ __all__ = [
     "SearchText",
     "Sentiment",
     "Severity",
+    "SlaEvent",
     "SlaPolicy",
     "Source",
     "Split",
