@@ -17,7 +17,7 @@ from tickets.actions import auditing, learning, notifying, snoozing, triage
 from tickets.actions.decided import LABELS, normalise
 from tickets.actions.errors import Conflict, Invalid
 from tickets.actions.review import DECIDED_BY_PEOPLE
-from tickets.models import Agent, Example, Lane, Review, SlaPolicy, Status, Suggestion, Ticket
+from tickets.models import Agent, Example, Lane, Review, Status, Suggestion, Ticket
 from tickets.models.ticket import ESCALATION
 from triage.models import User
 from triage.pipeline.types import MAX_TAGS
@@ -126,7 +126,6 @@ class _Decision(Alteration):
 
     def __init__(self, value: Any, by: User, total: int) -> None:
         super().__init__(value, by, total)
-        self.policy = dict(SlaPolicy.objects.values_list("priority", "response_minutes"))
         self.reviews: list[Review] = []
 
     def decide(self, ticket: Ticket, value: Any) -> bool:
@@ -149,7 +148,6 @@ class _Decision(Alteration):
         return True
 
     def _reckon(self, ticket: Ticket) -> None:
-        ticket.clock_from_priority(self.policy)
         ticket.confidence = ticket.provenance.get("category", {}).get("confidence", ticket.confidence)
 
     def held(self, ticket: Ticket) -> Held:
@@ -197,7 +195,7 @@ class Field(_Decision):
     def __init__(self, value: Any, by: User, total: int) -> None:
         super().__init__(value, by, total)
         self.field, given = value
-        self.columns = (self.field, "provenance", "confidence", "due_at")  # type: ignore[misc]
+        self.columns = (self.field, "provenance", "confidence")  # type: ignore[misc]
         self.moves = self.field == "team"  # type: ignore[misc]
         self.wanted = normalise(self.field, given)
 
@@ -216,7 +214,7 @@ class Field(_Decision):
 
 class _Tags(_Decision):
     field, key = "tags", "value"
-    columns = ("tags", "provenance", "confidence", "due_at")
+    columns = ("tags", "provenance", "confidence")
     word: ClassVar[str]
 
     @classmethod
