@@ -19,10 +19,11 @@ from django.utils import timezone
 from tickets.actions.alterations import ALTERATIONS, Alteration
 from tickets.actions.deliveries import Claimed
 from tickets.actions.errors import Conflict, Forbidden, Invalid, Refused
+from tickets.actions.promising import reckon_all
 from tickets.actions.review import may_decide, require_decider
 from tickets.live import announce_many
 from tickets.models import BulkRun, BulkTicket, Ticket, leads
-from tickets.models.ticket import TicketQuerySet
+from tickets.models.ticket import SLA, TicketQuerySet
 from tickets.models.work import LEASE
 from triage import correlation
 from triage.correlation import acting
@@ -281,12 +282,19 @@ def _undo_portion(run: BulkRun, claimed: Claimed, rows: list[BulkTicket]) -> Non
     _count(claimed, undone=len(undone), kept=len(rows) - len(undone))
 
 
+# What promised times depend on; a decision of any field has them reckoned, as a single one does.
+MOVES_CLOCK = {"status", "priority", "team", "snoozed_until", "provenance"}
+
+
 def _save(tickets: Sequence[Ticket], alteration: Alteration) -> None:
     if tickets and alteration.columns:
         now = timezone.now()
         for ticket in tickets:
             ticket.updated_at = now
-        Ticket.objects.bulk_update(tickets, [*alteration.columns, "updated_at"])
+        clocked = MOVES_CLOCK & set(alteration.columns)
+        if clocked:
+            reckon_all(tickets)
+        Ticket.objects.bulk_update(tickets, [*alteration.columns, *(SLA if clocked else ()), "updated_at"])
     announce_many(tickets, moved=alteration.moves)
 
 

@@ -90,6 +90,8 @@ NOT_ALIKE = {
     "updated_at",
     "resolved_at",
     "due_at",
+    "sla",
+    "sla_look_at",
     "correlation_id",
     "not_before",
 }
@@ -164,7 +166,7 @@ def test_undone_every_ticket_is_as_it_was(many: MakeMany, agent: User, kind: str
     run = bulk.undo(run=run, by=agent)
     assert (run.state, run.undone, run.kept) == (State.UNDONE, 3, 0)
     after = list(Ticket.objects.order_by("pk").values())
-    reckoned = {"updated_at": None, "due_at": None}
+    reckoned = {"updated_at": None, "due_at": None, "sla": None, "sla_look_at": None}
     assert [{**now, **reckoned} for now in after] == [{**was, **reckoned} for was in before]
     assert not Review.objects.exists()
     assert not Example.objects.exists()
