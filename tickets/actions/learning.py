@@ -14,6 +14,7 @@ from tickets.models import Example, Message, Review, Ticket
 from triage.embedding import TURN, embed
 from triage.learning import fit
 from triage.learning.gate import AT_MOST, Unseen, is_held_out
+from triage.pipeline.types import FIELDS
 
 UNDECIDED = 1_000  # tickets; enough to tell how often which confidence comes in
 
@@ -23,7 +24,7 @@ def remember(ticket: Ticket) -> Example | None:
     labels = {
         name: ticket.value_of(name)
         for name, how in ticket.provenance.items()
-        if how.get("engine") == "person" and name != "escalated"
+        if how.get("engine") == "person" and name in FIELDS
     }
     if not labels:
         return None

@@ -84,7 +84,8 @@ def test_the_most_specific_policy_holds(reviewed: Ticket, form: Source) -> None:
     SlaPolicy.objects.all().delete()
     team = Team.objects.get(key="software")
     made = {}
-    every: list[dict[str, Any]] = [{}, {"priority": "P2"}, {"team": team}, {"source": form}, {"priority": "P2", "team": team},
+    every: list[dict[str, Any]] = [
+        {}, {"priority": "P2"}, {"team": team}, {"source": form}, {"priority": "P2", "team": team},
         {"priority": "P2", "source": form}, {"team": team, "source": form},
         {"priority": "P2", "team": team, "source": form}]  # fmt: skip
     for minutes, names in enumerate(every, start=1):
