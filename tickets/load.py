@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import Count, Exists, F, IntegerField, OuterRef, QuerySet, Subquery, Value
@@ -35,6 +37,7 @@ class Carrier:
     capacity: int
     available: bool = True
     member: bool = True
+    given_at: datetime | None = None
 
     @property
     def words(self) -> str:
@@ -55,6 +58,15 @@ def carriers_of(ticket: Ticket) -> list[Carrier]:
     member = Exists(Agent.teams.through.objects.filter(agent=OuterRef("agent"), team=ticket.team_id))
     listed: Any = people.select_related("agent").annotate(load=_open_tickets_of("pk"), member=member)
     return [
-        Carrier(user, user.load, user.agent.capacity, user.agent.available, user.member)
+        Carrier(user, user.load, user.agent.capacity, user.agent.available, user.member, user.agent.given_at)
         for user in listed.order_by("-member", "first_name", "username")
     ]
+
+
+def suggested_of(ticket: Ticket, carriers: Iterable[Carrier]) -> Carrier | None:
+    """Who of its team would be given a ticket that nobody has: as `least_loaded` orders them."""
+    if not ticket.is_open or ticket.assignee_id:
+        return None
+    free = (one for one in carriers if one.member and one.available and one.load < one.capacity)
+    never = datetime.min.replace(tzinfo=UTC)
+    return min(free, key=lambda one: (one.load, one.given_at or never, one.user.agent.pk), default=None)
