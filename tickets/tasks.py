@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import close_old_connections, connections
 from django.utils import timezone
 
-from tickets.actions import bulk, comparing, deliveries, fitting, mailings, promising, replay, triage
+from tickets.actions import bulk, carrying, comparing, deliveries, fitting, mailings, promising, replay, triage
 from tickets.actions.deliveries import Claimed
 from tickets.actions.snoozing import wake_due
 from tickets.actions.status import close_settled
@@ -231,6 +231,7 @@ def tend() -> None:
     close_settled()
     wake_due()
     promising.note_due()
+    carrying.take_up()
     ledger.close_abandoned()
     brake.forget()
     fitting.take_back_expired()

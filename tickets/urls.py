@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from tickets.consumers import DeskConsumer
 from tickets.views import (
+    assignment,
     bulk,
     comments,
     deletion,
@@ -87,6 +88,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tickets/<int:number>/snooze/", snooze.snooze, name="snooze"),
     path("tickets/<int:number>/status/", steps.change_status, name="status"),
     path("tickets/<int:number>/reading/", steps.reading, name="reading"),
-    path("tickets/<int:number>/assignment/", steps.assignee, name="assignment"),
+    path("tickets/<int:number>/assignment/", assignment.assignee, name="assignment"),
+    path("tickets/<int:number>/handover/", assignment.handover, name="handover"),
 ]
 websocket_urlpatterns: list[URLPattern] = [path("ws/desk/", DeskConsumer.as_asgi())]

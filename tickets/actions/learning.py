@@ -16,6 +16,7 @@ from tickets.models import Example, Message, Review, Ticket
 from triage.embedding import TURN, embed
 from triage.learning import fit
 from triage.learning.gate import AT_MOST, Unseen, is_held_out
+from triage.pipeline.types import FIELDS
 
 UNDECIDED = 1_000  # tickets; enough to tell how often which confidence comes in
 
@@ -25,7 +26,7 @@ def labels_of(ticket: Ticket) -> dict[str, Any]:
     return {
         name: ticket.value_of(name)
         for name, how in ticket.provenance.items()
-        if how.get("engine") == "person" and name != "escalated"
+        if how.get("engine") == "person" and name in FIELDS
     }
 
 

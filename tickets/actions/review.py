@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from tickets.actions.auditing import check
+from tickets.actions.carrying import ASSIGNMENT, let_go_if_out_of_sight
 from tickets.actions.decided import normalise
 from tickets.actions.errors import Conflict, Forbidden, Invalid
 from tickets.actions.joined import refuse_if_merged
@@ -70,6 +71,8 @@ def correct(
                 by=by,
                 api_key=api_key,
             )
+        if "team" in changes:
+            let_go_if_out_of_sight(held)
         _finish(held)
         announce(held, "routed" if "team" in changes else "changed")
     return held
@@ -170,6 +173,6 @@ def _decide(ticket: Ticket, name: str) -> None:
 def _finish(ticket: Ticket) -> None:
     reckon(ticket)
     ticket.confidence = ticket.provenance.get("category", {}).get("confidence", ticket.confidence)
-    ticket.save(update_fields=[*DECIDED_BY_PEOPLE, "provenance", "confidence", *SLA, "updated_at"])
+    ticket.save(update_fields=[*DECIDED_BY_PEOPLE, *ASSIGNMENT, "confidence", *SLA, "updated_at"])
     remember(ticket)
     check(ticket)

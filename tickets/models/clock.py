@@ -14,11 +14,23 @@ _CHANGED = " OR ".join(
         *(f"OLD.{name} IS DISTINCT FROM NEW.{name}" for name in _PLAIN),
     ]
 )
-_MOVED = """
+_THESE = """
     UPDATE tickets_ticket SET sla_look_at = now()
-    WHERE number IN (OLD.ticket_id, NEW.ticket_id) AND (sla_look_at IS NULL OR sla_look_at > now());
+    WHERE number IN (OLD.{column}, NEW.{column}) AND (sla_look_at IS NULL OR sla_look_at > now());
     RETURN NULL;
 """
+
+
+def _moved(name: str, column: str) -> pgtrigger.Trigger:
+    """What changes its place is reckoned with at both of them."""
+    return pgtrigger.Trigger(
+        name=name,
+        when=pgtrigger.After,
+        operation=pgtrigger.Update,
+        condition=pgtrigger.Condition(f"OLD.{column} IS DISTINCT FROM NEW.{column}"),
+        func=_THESE.format(column=column),
+    )
+
 
 CLOCK_TRIGGERS = [
     pgtrigger.Trigger(
@@ -27,14 +39,7 @@ CLOCK_TRIGGERS = [
         operation=pgtrigger.Update,
         condition=pgtrigger.Condition(f"({_UNRECKONED} AND ({_CHANGED}))"),
         func="NEW.sla_look_at := now(); RETURN NEW;",
-    )
+    ),
+    _moved("sla_merged", "merged_into_id"),
 ]
-MOVED_TRIGGERS = [
-    pgtrigger.Trigger(
-        name="sla_moved",
-        when=pgtrigger.After,
-        operation=pgtrigger.Update,
-        condition=pgtrigger.Condition("OLD.ticket_id IS DISTINCT FROM NEW.ticket_id"),
-        func=_MOVED,
-    )
-]
+MOVED_TRIGGERS = [_moved("sla_moved", "ticket_id")]

@@ -54,6 +54,7 @@ class Agent(models.Model):
     teams = models.ManyToManyField(Team, blank=True, related_name="agents")
     capacity = models.PositiveSmallIntegerField(default=25, help_text="Open tickets this person can carry.")
     available = models.BooleanField(default=True)
+    given_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="When a ticket was given last.")
     first_steps_dismissed = models.BooleanField(default=False, editable=False)
 
     def __str__(self) -> str:

@@ -81,6 +81,15 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
         at_hand = (Status.NEW, Status.IN_REVIEW, Status.ESCALATED)
         return self.filter(status__in=at_hand, first_replied_at=None, due_at__lt=timezone.now())
 
+    def unassigned_in(self, team: Team) -> Self:
+        """What the machine may give to somebody of a team, by what is due first (tickets.actions.carrying)."""
+        at_hand = (Status.NEW, Status.IN_REVIEW, Status.ESCALATED)
+        decided = Q(provenance__team__engine="person") | Q(provenance__team__band="apply")
+        read = (TriageState.TRIAGED, TriageState.FAILED)
+        free = self.filter(decided, team=team, assignee=None, status__in=at_hand, triage_state__in=read)
+        free = free.exclude(provenance__contains={"assignee": {"nobody": True}}).awake()
+        return free.order_by(models.F("due_at").asc(nulls_last=True), "pk")
+
     def unreadable(self) -> Self:
         """The machine failed to read them, whatever their status."""
         return self.filter(triage_state=TriageState.FAILED)

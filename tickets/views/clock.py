@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
 from tickets.models import Ticket
+from tickets.models.history import Change
 from tickets.promises import Promise, TargetName
 
 WORDS: dict[TargetName, str] = {
@@ -20,6 +22,16 @@ _DONE: dict[TargetName, str] = {
     "next_response": "Answered",
     "resolution": "Resolved",
 }
+
+_ICONS = {
+    "late": "exclamation-circle",
+    "missed": "exclamation-circle",
+    "paused": "pause",
+    "met": "check",
+    "soon": "clock",
+    "running": "clock",
+}
+_NOTED = {"warning": "near, due", "breach": "missed, was due"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +47,15 @@ class Clock:
     word: str = ""
     due: datetime | None = None
     warn: datetime | None = None
+
+    @property
+    def icon(self) -> str:
+        return _ICONS[self.state]
+
+    @property
+    def told(self) -> str:
+        """The words without the target's own, for where that stands beside them."""
+        return self.words.removeprefix(self.word).strip().capitalize()
 
 
 def short(span: timedelta) -> str:
@@ -63,9 +84,26 @@ def clock(promise: Promise, now: datetime) -> Clock:
         return Clock("paused", left, f"{word} paused, {left} of working time left", word)
     if promise.met_at is not None:
         if promise.met_at <= promise.due_at:
-            return Clock("met", "Met", f"{_DONE[promise.target]} in time")
-        return Clock("missed", "Late", f"{_DONE[promise.target]} {short(promise.met_at - promise.due_at)} late")
+            return Clock("met", "Met", f"{_DONE[promise.target]} in time", word)
+        return Clock("missed", "Late", f"{_DONE[promise.target]} {short(promise.met_at - promise.due_at)} late", word)
     return _running(promise, promise.due_at, now, word)
+
+
+def noted_of(ticket: Ticket, zone: ZoneInfo) -> list[Change]:
+    """What the clock noted of it, for its history, newest first; times as a person's own clock shows them."""
+    return [
+        Change(
+            at=event.at,
+            actor="machine:clock",
+            actor_label="Triage Desk (clock)",
+            field=event.target,
+            before=None,
+            after=f"{_NOTED[event.kind]} {event.due_at.astimezone(zone):%-d %b, %H:%M}",
+            correlation_id="",
+            event=-event.pk,
+        )
+        for event in ticket.sla_events.all()
+    ]
 
 
 def _running(promise: Promise, due: datetime, now: datetime, word: str) -> Clock:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from tests.tickets.conftest import MakeTicket, last_seen
 from tickets import tasks
-from tickets.actions import deleting, intake, promising, replies, review, snoozing, status
+from tickets.actions import deleting, intake, merging, promising, replies, review, snoozing, status
 from tickets.models import (
     Calendar,
     Event,
@@ -84,8 +84,9 @@ def test_the_most_specific_policy_holds(reviewed: Ticket, form: Source) -> None:
     SlaPolicy.objects.all().delete()
     team = Team.objects.get(key="software")
     made = {}
-    every: list[dict[str, Any]] = [{}, {"priority": "P2"}, {"team": team}, {"source": form},
-        {"priority": "P2", "team": team}, {"priority": "P2", "source": form}, {"team": team, "source": form},
+    every: list[dict[str, Any]] = [
+        {}, {"priority": "P2"}, {"team": team}, {"source": form}, {"priority": "P2", "team": team},
+        {"priority": "P2", "source": form}, {"team": team, "source": form},
         {"priority": "P2", "team": team, "source": form}]  # fmt: skip
     for minutes, names in enumerate(every, start=1):
         made[SlaPolicy.objects.create(response_minutes=minutes, **names).pk] = minutes
@@ -211,6 +212,22 @@ def test_messages_that_move_to_another_ticket_are_reckoned_with(
     other.messages.update(ticket=reviewed)
     clock()
     assert "next_response" in promises_of(reviewed)
+
+
+def test_what_the_customer_wrote_in_a_merged_ticket_is_reckoned_with(
+    reviewed: Ticket, lead: User, make_ticket: MakeTicket
+) -> None:
+    policy()
+    review.correct(ticket=reviewed, changes={"priority": "P2"}, by=lead)
+    replies.approve(ticket=reviewed, text="Try this.", version=1, answers=last_seen(reviewed), by=lead, keep_open=True)
+    status.change(ticket=reviewed, status=Status.IN_REVIEW, by=lead)
+    other = make_ticket(title="Again", text="It still fails.")
+    merging.merge(ticket=other, into=reviewed, by=lead)
+    clock()
+    assert promises_of(reviewed)["next_response"].began_at == other.messages.get().created_at
+    merging.unmerge(ticket=Ticket.objects.get(pk=other.pk), by=lead)
+    clock()
+    assert "next_response" not in promises_of(reviewed)
 
 
 @pytest.mark.parametrize("what", ["policy", "zone", "hours", "holiday", "team"])
