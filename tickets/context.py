@@ -10,9 +10,10 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError
 
-from tickets.models import ENDED, Category, Component, Example, Message, Requester, SlaPolicy, Team, Ticket
+from tickets.models import ENDED, Category, Component, Example, Message, Priority, Requester, Team, Ticket
 from tickets.models.likeness import filtered_likeness
 from tickets.models.taxonomy import Label as LabelRow
+from tickets.policies import Policies
 from triage import calls
 from triage.mask import redact
 from triage.models import User
@@ -38,7 +39,7 @@ _cached: tuple[float, Taxonomy, dict[str, float]] | None = None
 
 
 def taxonomy() -> tuple[Taxonomy, dict[str, float]]:
-    """The active labels, and the SLA's hours by priority; remembered for a few seconds."""
+    """The active labels, and by priority the hours to a first answer that hold for all; remembered for seconds."""
     global _cached  # noqa: PLW0603  one value a process, replaced whole
     if _cached is not None and time.monotonic() - _cached[0] < TAXONOMY_SECONDS and not settings.TESTING:
         return _cached[1], _cached[2]
@@ -48,7 +49,9 @@ def taxonomy() -> tuple[Taxonomy, dict[str, float]]:
         teams=tuple(_label(row) for row in Team.objects.filter(active=True)),
         components=tuple(_label(row) for row in Component.objects.filter(active=True)),
     )
-    hours = {policy.priority: policy.hours for policy in SlaPolicy.objects.all()}
+    policies = Policies.current()
+    told = {priority: policies.hours_for_all(priority) for priority in Priority.values}
+    hours = {priority: number for priority, number in told.items() if number}
     _cached = (time.monotonic(), found, hours)
     return found, hours
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -13,12 +14,15 @@ from tickets.actions.errors import Conflict, Invalid
 from tickets.actions.joined import hold_thread
 from tickets.actions.learning import remember
 from tickets.actions.notifying import tell_assignee
+from tickets.actions.promising import reckon
 from tickets.channels.base import Inbound, clean_line
 from tickets.live import announce
-from tickets.models import ENDED, SUBJECT_LIMIT, Draft, Message, Requester, Source, Status, Ticket, excerpt_of
-from tickets.models.ticket import SUBMISSION
+from tickets.models import ENDED, SUBJECT_LIMIT, Draft, Lane, Message, Requester, Source, Status, Ticket, excerpt_of
+from tickets.models.ticket import SLA, SUBMISSION
 from triage import correlation
 from triage.queue import ring
+
+UNREAD = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,8 @@ def _store(inbound: Inbound, source: Source, key: str) -> Ticket:
         lane=inbound.lane,
         correlation_id=correlation.current(),
         created_at=inbound.created_at or now,
+        # Its reading reckons what is promised to it; the clock does where no reading comes.
+        sla_look_at=now + UNREAD if inbound.lane == Lane.INTERACTIVE else None,
     )
     Message.objects.create(
         ticket=ticket,
@@ -169,7 +175,8 @@ def add_customer_message(
             held.provenance.pop("escalated", None)  # a person's no was about what had been written until then
         held.submit(lane=None)
         held.snoozed_until = None
-        held.save(update_fields=[*SUBMISSION, "status", "resolved_at", "provenance", "snoozed_until"])
+        reckon(held)
+        held.save(update_fields=[*SUBMISSION, *SLA, "status", "resolved_at", "provenance", "snoozed_until"])
         ring("interactive")
         for changed in {one.pk: one, held.pk: held}.values():
             announce(changed, "changed")

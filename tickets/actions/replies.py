@@ -11,11 +11,13 @@ from django.utils.formats import date_format
 
 from tickets.actions.drafts import clean_reply, last_inbound
 from tickets.actions.errors import Conflict, Flagged, Invalid
+from tickets.actions.promising import reckon
 from tickets.actions.review import require_decider
 from tickets.channels import CHANNELS
 from tickets.flagged import flags_of, stored
 from tickets.live import announce
 from tickets.models import ApiKey, Delivery, Draft, Message, Requester, Review, Status, Suggestion, Ticket
+from tickets.models.ticket import SLA
 from triage import correlation
 from triage.models import User
 from triage.queue import ring
@@ -66,8 +68,7 @@ def approve(
         delivery = _enqueue(held, held.requester, review, undo_seconds)
         Draft.objects.filter(ticket=held).delete()
         held.first_replied_at = held.first_replied_at or timezone.now()
-        held.set_status(Status.WAITING if keep_open else Status.RESOLVED)
-        held.save(update_fields=["status", "resolved_at", "first_replied_at", "updated_at"])
+        _become(held, Status.WAITING if keep_open else Status.RESOLVED)
         ring("interactive")
         announce(held, "reply")
     return delivery
@@ -100,11 +101,15 @@ def take_back(*, delivery: Delivery, by: User) -> Draft:
         message.delete()
         if not held.messages.filter(kind=Message.Kind.OUTBOUND).exists():
             held.first_replied_at = None
-        if not draft.stale:
-            held.set_status(Status(reply.status_before))
-        held.save(update_fields=["status", "resolved_at", "first_replied_at", "updated_at"])
+        _become(held, Status(held.status if draft.stale else reply.status_before))
         announce(held, "reply")
     return draft
+
+
+def _become(ticket: Ticket, status: Status) -> None:
+    ticket.set_status(status)
+    reckon(ticket)
+    ticket.save(update_fields=["status", "resolved_at", "first_replied_at", *SLA, "updated_at"])
 
 
 def _held(number: int) -> Ticket:

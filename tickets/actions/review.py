@@ -8,14 +8,16 @@ from typing import Any
 from django.db import transaction
 
 from tickets.actions.auditing import check
+from tickets.actions.carrying import ASSIGNMENT, let_go_if_out_of_sight
 from tickets.actions.decided import normalise
 from tickets.actions.errors import Conflict, Forbidden, Invalid
 from tickets.actions.joined import refuse_if_merged
 from tickets.actions.learning import remember
 from tickets.actions.notifying import tell_leads
+from tickets.actions.promising import reckon
 from tickets.live import announce
-from tickets.models import Agent, ApiKey, Review, SlaPolicy, Status, Ticket, leads
-from tickets.models.ticket import ESCALATION
+from tickets.models import Agent, ApiKey, Review, Status, Ticket, leads
+from tickets.models.ticket import ESCALATION, SLA
 from triage.models import User
 from triage.pipeline.types import MANUAL_REVIEW
 
@@ -69,6 +71,8 @@ def correct(
                 by=by,
                 api_key=api_key,
             )
+        if "team" in changes:
+            let_go_if_out_of_sight(held)
         _finish(held)
         announce(held, "routed" if "team" in changes else "changed")
     return held
@@ -167,8 +171,8 @@ def _decide(ticket: Ticket, name: str) -> None:
 
 
 def _finish(ticket: Ticket) -> None:
-    ticket.clock_from_priority(dict(SlaPolicy.objects.values_list("priority", "response_minutes")))
+    reckon(ticket)
     ticket.confidence = ticket.provenance.get("category", {}).get("confidence", ticket.confidence)
-    ticket.save(update_fields=[*DECIDED_BY_PEOPLE, "provenance", "confidence", "due_at", "updated_at"])
+    ticket.save(update_fields=[*DECIDED_BY_PEOPLE, *ASSIGNMENT, "confidence", *SLA, "updated_at"])
     remember(ticket)
     check(ticket)

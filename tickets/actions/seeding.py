@@ -7,13 +7,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from tickets.actions import intake, review
+from tickets.business_time import ALWAYS
 from tickets.channels.base import Inbound
 from tickets.models import (
     Agent,
+    Calendar,
     Category,
     Component,
     Delivery,
@@ -30,6 +33,7 @@ from triage.correlation import acting
 from triage.models import User
 
 STARTER = Path(__file__).resolve().parent.parent / "starter"
+ROUND_THE_CLOCK = "Round the clock"
 SLA_MINUTES = {"P1": 60, "P2": 4 * 60, "P3": 24 * 60, "P4": 72 * 60}
 DOORS = {"form": "Support form", "api": "API", "email": "E-mail"}
 COLLEAGUES = {"mara": ("Mara", "Lindqvist"), "tomas": ("Tomas", "Okonjo")}
@@ -46,7 +50,10 @@ def plant_taxonomy() -> None:
         for row in data["components"]:
             _plant(Component, row)
         for priority, minutes in SLA_MINUTES.items():
-            SlaPolicy.objects.get_or_create(priority=priority, defaults={"response_minutes": minutes})
+            of_all: dict[str, Any] = {"priority": priority, "team": None, "source": None}
+            SlaPolicy.objects.get_or_create(**of_all, defaults={"response_minutes": minutes})
+        always = {"hours": ALWAYS.lines, "time_zone": settings.TIME_ZONE}
+        Calendar.objects.get_or_create(name=ROUND_THE_CLOCK, defaults=always)
         for kind, name in DOORS.items():
             Source.objects.get_or_create(name=name, defaults={"kind": kind})
 

@@ -11,9 +11,11 @@ from django.utils import timezone
 
 from tickets.actions.errors import Conflict, Invalid
 from tickets.actions.notifying import tell_assignee
+from tickets.actions.promising import reckon
 from tickets.actions.review import require_decider
 from tickets.live import announce
 from tickets.models import Ticket
+from tickets.models.ticket import SLA
 from triage.correlation import acting
 from triage.models import User
 
@@ -66,7 +68,8 @@ def snooze(*, ticket: Ticket, until: datetime, by: User | None) -> Ticket:
                 "ended", f"This ticket was {held.get_status_display().lower()} meanwhile: nothing to put off."
             )
         held.snoozed_until = until
-        held.save(update_fields=["snoozed_until", "updated_at"])
+        reckon(held)
+        held.save(update_fields=["snoozed_until", *SLA, "updated_at"])
         announce(held, "changed")
     return held
 
@@ -78,7 +81,8 @@ def wake(*, ticket: Ticket, by: User) -> Ticket:
         held = Ticket.objects.select_for_update(of=("self",)).get(pk=ticket.pk)
         if held.snoozed_until is not None:
             held.snoozed_until = None
-            held.save(update_fields=["snoozed_until", "updated_at"])
+            reckon(held)
+            held.save(update_fields=["snoozed_until", *SLA, "updated_at"])
             announce(held, "changed")
     return held
 

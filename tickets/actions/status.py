@@ -9,10 +9,11 @@ from django.utils import timezone
 from tickets.actions.errors import Invalid
 from tickets.actions.joined import refuse_if_merged
 from tickets.actions.notifying import tell_leads
+from tickets.actions.promising import reckon
 from tickets.actions.review import require_decider
 from tickets.live import announce
 from tickets.models import Status, Ticket
-from tickets.models.ticket import ESCALATION
+from tickets.models.ticket import ESCALATION, SLA
 from triage.correlation import acting
 from triage.models import User
 
@@ -33,7 +34,8 @@ def change(*, ticket: Ticket, status: Status, by: User | None) -> Ticket:
             if Status.ESCALATED in (status, held.status) and status in (Status.ESCALATED, Status.IN_REVIEW):
                 held.decide_escalated(status == Status.ESCALATED)
             held.set_status(status)
-            held.save(update_fields=["status", "resolved_at", *ESCALATION, "updated_at"])
+            reckon(held)
+            held.save(update_fields=["status", "resolved_at", *ESCALATION, *SLA, "updated_at"])
             announce(held, "changed")
             if status == Status.ESCALATED:
                 tell_leads(ticket=held, by=by)

@@ -20,11 +20,13 @@ from django.utils import timezone
 
 from tickets import repeats
 from tickets.actions.auditing import draw
+from tickets.actions.carrying import give_by_load, let_go_if_out_of_sight
 from tickets.actions.decided import normalise
 from tickets.actions.deliveries import Claimed
 from tickets.actions.drafts import last_inbound
 from tickets.actions.errors import Invalid
-from tickets.actions.notifying import tell_leads
+from tickets.actions.notifying import tell_assignee, tell_leads
+from tickets.actions.promising import reckon
 from tickets.actions.review import require_lead
 from tickets.actions.shadow import follow
 from tickets.context import gather, inquiry_of
@@ -36,7 +38,6 @@ from tickets.models import (
     Lane,
     Message,
     ReadWith,
-    SlaPolicy,
     Status,
     Suggestion,
     Team,
@@ -191,6 +192,8 @@ def _store(claimed: Claimed, verdict: Verdict, about: _About, milliseconds: int)
             ticket.embedding, ticket.text_hash = about.vector, about.text_hash
             ticket.triage_state, ticket.triaged_at, ticket.lease_until = TriageState.TRIAGED, timezone.now(), None
             ticket.attempts, ticket.error, ticket.read_with = 0, "", ReadWith.CASCADE
+            reckon(ticket)
+            given = give_by_load(ticket)
             ticket.save()
             Example.objects.filter(ticket=ticket).update(embedding=about.vector)
             _draft(ticket, suggestion)
@@ -199,6 +202,8 @@ def _store(claimed: Claimed, verdict: Verdict, about: _About, milliseconds: int)
             announce(ticket, "read")
             if ticket.status == Status.ESCALATED != before:
                 tell_leads(ticket=ticket)
+            if given:
+                tell_assignee(kind="assigned", ticket=ticket)
 
 
 def _keep(ticket: Ticket, verdict: Verdict, about: _About, milliseconds: int) -> Suggestion:
@@ -236,6 +241,7 @@ def _keep(ticket: Ticket, verdict: Verdict, about: _About, milliseconds: int) ->
 
 def _apply(ticket: Ticket, verdict: Verdict) -> None:
     """Hold the machine's values where no person decided; in the band `ask` a field holds nothing."""
+    team = ticket.team
     for name, reading in verdict.fields.items():
         if ticket.decided_by_person(name):
             continue
@@ -254,8 +260,9 @@ def _apply(ticket: Ticket, verdict: Verdict) -> None:
         }
     if ticket.team is None and not ticket.decided_by_person("team"):
         ticket.team, _ = Team.objects.get_or_create(key=MANUAL_REVIEW, defaults={"name": "Manual review"})
+    if ticket.team != team and not ticket.decided_by_person("assignee"):
+        let_go_if_out_of_sight(ticket)
     ticket.confidence = ticket.provenance.get("category", {}).get("confidence")
-    ticket.clock_from_priority(dict(SlaPolicy.objects.values_list("priority", "response_minutes")))
     _escalate(ticket, verdict)
 
 

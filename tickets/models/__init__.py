@@ -1,5 +1,7 @@
 from tickets.models.api_key import SCOPES, ApiKey
 from tickets.models.audit import Audit
+from tickets.models.bulk import BulkRun, BulkTicket
+from tickets.models.calendar import Calendar, Holiday
 from tickets.models.choices import (
     ENDED,
     OPEN,
@@ -24,16 +26,18 @@ from tickets.models.habits import Habits
 from tickets.models.import_run import ImportRun
 from tickets.models.invitation import Invitation
 from tickets.models.link import Link
+from tickets.models.macro import Macro
 from tickets.models.merge import Merge
 from tickets.models.message import Message
 from tickets.models.notification import Mailing, Notification, NotificationChoice
 from tickets.models.order import NEWEST, ORDERS, Order, Place
 from tickets.models.person import Agent, Requester, administers, leads, oversees
+from tickets.models.recount import Recount
 from tickets.models.replay import COMPARED, Comparison, Replay, ReplayTicket
 from tickets.models.review import Review
 from tickets.models.search import SearchText
 from tickets.models.security_event import SecurityEvent, SignInPolicy
-from tickets.models.sla import SlaPolicy
+from tickets.models.sla import SlaEvent, SlaPolicy
 from tickets.models.source import Source
 from tickets.models.split import Split
 from tickets.models.suggestion import Suggestion
@@ -56,6 +60,9 @@ __all__ = [
     "Agent",
     "ApiKey",
     "Audit",
+    "BulkRun",
+    "BulkTicket",
+    "Calendar",
     "Category",
     "CommentVersion",
     "Comparison",
@@ -68,10 +75,12 @@ __all__ = [
     "Example",
     "FitRun",
     "Habits",
+    "Holiday",
     "ImportRun",
     "Invitation",
     "Lane",
     "Link",
+    "Macro",
     "Mailing",
     "Merge",
     "Message",
@@ -81,6 +90,7 @@ __all__ = [
     "Place",
     "Priority",
     "ReadWith",
+    "Recount",
     "Replay",
     "ReplayTicket",
     "Requester",
@@ -90,6 +100,7 @@ __all__ = [
     "Sentiment",
     "Severity",
     "SignInPolicy",
+    "SlaEvent",
     "SlaPolicy",
     "Source",
     "Split",

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from tickets.models.clock import MOVED_TRIGGERS
 from tickets.models.person import Requester
 from tickets.models.search import MESSAGE_TRIGGERS
 from tickets.models.ticket import Ticket
@@ -76,7 +77,7 @@ class Message(models.Model):
 
     class Meta:
         ordering = ["pk"]
-        triggers = MESSAGE_TRIGGERS
+        triggers = [*MESSAGE_TRIGGERS, *MOVED_TRIGGERS]
         constraints = [
             models.UniqueConstraint(
                 fields=["ticket", "external_id"], condition=~Q(external_id=""), name="one_message_an_external_id"

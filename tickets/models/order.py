@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tickets.models.ticket import Ticket
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 _EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _PART = r"-?\d{1,18}"
@@ -100,7 +100,7 @@ class Order:
         return ~self.below(place)
 
 
-def _moment(name: str, *, falling: bool, expression: Any = None, none: datetime = _LATEST) -> _Column:
+def _moment(name: str, *, falling: bool, expression: Any = None, none: datetime = LATEST) -> _Column:
     sign = 1 if falling else -1
     column = name.removeprefix("sorted_")
 
@@ -108,7 +108,7 @@ def _moment(name: str, *, falling: bool, expression: Any = None, none: datetime 
         return sign * (((getattr(ticket, column) or none) - _EPOCH) // _MICROSECOND)
 
     def value(number: int) -> datetime:
-        lowest, highest = ((one - _EPOCH) // _MICROSECOND for one in (_EARLIEST, _LATEST))
+        lowest, highest = ((one - _EPOCH) // _MICROSECOND for one in (_EARLIEST, LATEST))
         return _EPOCH + _MICROSECOND * max(lowest, min(highest, sign * number))
 
     return _Column(name, expression, falling, part, value)
@@ -127,13 +127,13 @@ def _rank(name: str) -> _Column:
 
 
 _NEWEST = (_moment("created_at", falling=True), _number(falling=True))
-_DUE = Coalesce(F("due_at"), Value(_LATEST))
+DUE = Coalesce(F("due_at"), Value(LATEST))
 ORDERS: dict[str, Order] = {
     "": Order("Newest", _NEWEST),
     "oldest": Order("Oldest", (_moment("created_at", falling=False), _number(falling=False))),
     "updated": Order("Changed last", (_moment("updated_at", falling=True), _number(falling=True))),
     "priority": Order("Priority", (_rank("priority"), *_NEWEST)),
-    "due": Order("Due first", (_moment("sorted_due_at", falling=False, expression=_DUE), _number(falling=False))),
+    "due": Order("Due first", (_moment("sorted_due_at", falling=False, expression=DUE), _number(falling=False))),
     "status": Order("Status", (_rank("status"), *_NEWEST)),
 }
 NEWEST = ORDERS[""]

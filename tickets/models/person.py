@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Lower
 from django.utils.functional import cached_property
 
@@ -53,6 +54,7 @@ class Agent(models.Model):
     teams = models.ManyToManyField(Team, blank=True, related_name="agents")
     capacity = models.PositiveSmallIntegerField(default=25, help_text="Open tickets this person can carry.")
     available = models.BooleanField(default=True)
+    given_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="When a ticket was given last.")
     first_steps_dismissed = models.BooleanField(default=False, editable=False)
 
     def __str__(self) -> str:
@@ -67,9 +69,14 @@ class Agent(models.Model):
             return None
 
     @cached_property
+    def seen_teams(self) -> list[Team]:
+        """The teams whose tickets an agent of some team sees: theirs, marked `own`, and Manual Review. Asked once."""
+        own = Exists(Agent.teams.through.objects.filter(agent_id=self.pk, team_id=OuterRef("pk")))
+        return list(Team.objects.annotate(own=own).filter(Q(own=True) | Q(key="manual_review")))
+
+    @property
     def own_teams(self) -> list[Team]:
-        """The person's teams; asked once of the database."""
-        return list(self.teams.all())
+        return [team for team in self.seen_teams if team.own]  # type: ignore[attr-defined]
 
     @property
     def sees_everything(self) -> bool:

@@ -3,14 +3,15 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core import signing
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
 from pgvector.django import CosineDistance, HalfVectorField, HnswIndex
@@ -28,13 +29,15 @@ from tickets.models.choices import (
     Tier,
     TriageState,
 )
-from tickets.models.order import NEWEST, Order, Place
+from tickets.models.clock import CLOCK_TRIGGERS
+from tickets.models.order import DUE, LATEST, NEWEST, Order, Place
 from tickets.models.person import Agent, Requester
 from tickets.models.search import TICKET_TRIGGERS, query_of
 from tickets.models.source import Source
 from tickets.models.taxonomy import Category, Component
 from tickets.models.team import Team
 from tickets.models.work import Work
+from tickets.promises import TARGETS, Promise, look_at, next_of
 from triage.models import Pause
 
 if TYPE_CHECKING:
@@ -48,6 +51,9 @@ EXCERPT = 160
 PORTAL_SALT = "portal"
 _COMMENT = re.compile(r"<!--.*?(?:-->|$)", re.DOTALL)
 _MARKS = re.compile(r"^[#>]+(?=\s)|[`*]+", re.MULTILINE)
+
+
+_OPEN = Q(status__in=OPEN)
 
 
 class TicketQuerySet(models.QuerySet["Ticket"]):
@@ -64,12 +70,25 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
         return self.open().filter(snoozed_until__gt=timezone.now())
 
     def awake(self) -> Self:
-        return self.exclude(snoozed_until__gt=timezone.now(), status__in=OPEN)
+        return self.filter(self.is_awake())
+
+    @staticmethod
+    def is_awake() -> Q:
+        return Q(snoozed_until=None) | Q(snoozed_until__lte=timezone.now()) | ~Q(status__in=OPEN)
 
     def overdue(self) -> Self:
         """With the desk, never answered, and the time for a first answer has run out."""
         at_hand = (Status.NEW, Status.IN_REVIEW, Status.ESCALATED)
         return self.filter(status__in=at_hand, first_replied_at=None, due_at__lt=timezone.now())
+
+    def unassigned_in(self, team: Team) -> Self:
+        """What the machine may give to somebody of a team, by what is due first (tickets.actions.carrying)."""
+        at_hand = (Status.NEW, Status.IN_REVIEW, Status.ESCALATED)
+        decided = Q(provenance__team__engine="person") | Q(provenance__team__band="apply")
+        read = (TriageState.TRIAGED, TriageState.FAILED)
+        free = self.filter(decided, team=team, assignee=None, status__in=at_hand, triage_state__in=read)
+        free = free.exclude(provenance__contains={"assignee": {"nobody": True}}).awake()
+        return free.order_by(models.F("due_at").asc(nulls_last=True), "pk")
 
     def unreadable(self) -> Self:
         """The machine failed to read them, whatever their status."""
@@ -93,8 +112,7 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
             return self
         if agent.sees_everything:
             return self
-        teams = Team.objects.filter(Q(pk__in=[team.pk for team in agent.own_teams]) | Q(key="manual_review"))
-        return self.filter(Q(team__in=teams) | Q(team=None))
+        return self.filter(Q(team__in=[team.pk for team in agent.seen_teams]) | Q(team=None))
 
     def for_rows(self) -> Self:
         """What a row of the queue shows, in one query."""
@@ -193,7 +211,11 @@ class Ticket(Work):
     # of the cleaned conversation as it was read last (tickets.repeats); tickets of one text have one hash
     text_hash = models.CharField(max_length=64, blank=True, editable=False)
 
+    # What is promised to it (tickets.promises), {"at": when reckoned, "next": target, "promises": {target: …}}; the
+    # next time due of all; and when the clock has something to note.
+    sla = models.JSONField(default=dict, db_default=Value({}, models.JSONField()), blank=True, editable=False)
     due_at = models.DateTimeField(null=True, blank=True, editable=False)
+    sla_look_at = models.DateTimeField(null=True, blank=True, editable=False)
     first_replied_at = models.DateTimeField(null=True, blank=True, editable=False)
     resolved_at = models.DateTimeField(null=True, blank=True, editable=False)
     triaged_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -211,7 +233,7 @@ class Ticket(Work):
 
     class Meta:
         ordering = ["-number"]
-        triggers = TICKET_TRIGGERS
+        triggers = [*TICKET_TRIGGERS, *CLOCK_TRIGGERS]
         constraints = [
             models.UniqueConstraint(
                 fields=["source", "external_id"], condition=~Q(external_id=""), name="one_ticket_an_external_id"
@@ -236,10 +258,28 @@ class Ticket(Work):
             models.Index(fields=["-created_at", "-number"], name="ticket_newest"),
             models.Index(fields=["status", "-created_at", "-number"], name="ticket_tab"),
             models.Index(fields=["-updated_at"], name="ticket_updated"),
+            # The open ones are few, and what people look at all day: in each order, and by what they filter for.
+            models.Index(fields=["-created_at", "-number"], condition=_OPEN, name="open_newest"),
+            models.Index(fields=["-updated_at", "-number"], condition=_OPEN, name="open_updated"),
+            models.Index(DUE, "number", condition=_OPEN, name="open_due"),
+            models.Index(
+                fields=["team", "category", "priority", "status", "assignee", "snoozed_until", "deleted_at", "number"],
+                condition=_OPEN,
+                name="open_labels",
+            ),
+            models.Index(fields=["-created_at", "-number"], condition=Q(status__in=ENDED), name="ended_newest"),
             models.Index(fields=["lane", "number"], condition=Q(triage_state=TriageState.SUBMITTED), name="ticket_due"),
             models.Index(fields=["text_hash"], condition=~Q(text_hash=""), name="ticket_same_text"),
             models.Index(fields=["number"], condition=Q(triage_state=TriageState.FAILED), name="ticket_failed"),
             models.Index(fields=["lease_until"], condition=Q(triage_state="processing"), name="ticket_leased"),
+            models.Index(fields=["sla_look_at"], condition=~Q(sla_look_at=None), name="ticket_sla_look"),
+            models.Index(fields=["assignee"], condition=Q(status__in=OPEN, deleted_at=None), name="ticket_load"),
+            models.Index(
+                fields=["team", "due_at"],
+                condition=Q(status__in=OPEN, assignee=None, deleted_at=None),
+                name="ticket_unassigned",
+            ),
+            models.Index(Coalesce("due_at", Value(LATEST)), "number", name="ticket_due_first"),
             models.Index(fields=["merged_into"], condition=~Q(merged_into=None), name="ticket_merged"),
             models.Index(fields=["snoozed_until"], condition=~Q(snoozed_until=None), name="ticket_snoozed"),
             HnswIndex(
@@ -322,12 +362,25 @@ class Ticket(Work):
         self.lease_until = None
         self.not_before = timezone.now()
 
-    def clock_from_priority(self, policy_minutes: dict[str, int]) -> None:
-        """Set the first answer's due time. Without a priority there is none."""
-        minutes = policy_minutes.get(self.priority)
-        self.due_at = self.created_at + timedelta(minutes=minutes) if minutes else None
+    @property
+    def promises(self) -> list[Promise]:
+        """The times promised to it, as they were reckoned last."""
+        kept = self.sla.get("promises", {})
+        return [Promise.of(target, kept[target]) for target in TARGETS if target in kept]
+
+    def promise(self, promises: Sequence[Promise], now: datetime) -> None:
+        """Hold these promises as reckoned `now`. The caller saves the fields of SLA."""
+        first = next_of(promises)
+        self.sla = {
+            "at": now.isoformat(),
+            "next": first.target if first else None,
+            "promises": {promise.target: promise.to_json() for promise in promises},
+        }
+        self.due_at = first.due_at if first else None
+        self.sla_look_at = look_at(promises, now)
 
 
+SLA = ("sla", "due_at", "sla_look_at")
 ESCALATION = ("escalated", "escalation_reason", "provenance")
 SUBMISSION = ("triage_state", "read_with", "attempts", "error", "lease_until", "not_before", "lane", "updated_at")
 

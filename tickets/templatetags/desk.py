@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -20,22 +19,11 @@ from tickets.context import taxonomy
 from tickets.markdown import render
 from tickets.mentions import Mentions
 from tickets.models import Status, Ticket, TriageState
+from tickets.views.clock import Clock, clock_of, short
 from tickets.views.proposal import CHOICES, spelled
 from tickets.views.prose import render_text
 
 register = template.Library()
-
-
-def short(span: timedelta) -> str:
-    """A span in its largest whole unit: "now", "5m", "3h", "12d"."""
-    seconds = abs(span.total_seconds())
-    if seconds < 60:
-        return "now"
-    if seconds < 3600:
-        return f"{int(seconds // 60)}m"
-    if seconds < 86400:
-        return f"{int(seconds // 3600)}h"
-    return f"{int(seconds // 86400)}d"
 
 
 @register.simple_tag
@@ -63,36 +51,10 @@ def ago(moment: datetime | None, words: str = "") -> SafeString | str:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """The state of a first answer's clock: "late", "soon", "running", "met" or "missed", and the words for it."""
-
-    state: str
-    short: str
-    words: str
-
-
 @register.filter
 def sla(ticket: Ticket) -> Clock | None:
-    """The clock of the first answer, None where no time is promised."""
-    due = ticket.due_at
-    if due is None:
-        return None
-    if ticket.first_replied_at is not None:
-        if ticket.first_replied_at <= due:
-            return Clock("met", "Met", "Answered in time")
-        return Clock("missed", "Late", f"Answered {short(ticket.first_replied_at - due)} late")
-    if not ticket.is_open:
-        return None
-    left = due - timezone.now()
-    if left.total_seconds() < 0:
-        span = short(left)
-        by = "a moment" if span == "now" else span
-        return Clock("late", "now" if span == "now" else f"-{span}", f"First answer overdue by {by}")
-    state = "soon" if left < (due - ticket.created_at) / 4 else "running"
-    soon = left.total_seconds() < 60
-    words = f"First answer due in {'less than a minute' if soon else short(left)}"
-    return Clock(state, "<1m" if soon else short(left), words)
+    """The clock of the time that is promised next, None where none is."""
+    return clock_of(ticket)
 
 
 @register.filter

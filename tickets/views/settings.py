@@ -38,6 +38,7 @@ PAGES = (
     SettingsPage("Notifications", "tickets:notification-choices", everybody),
     SettingsPage("People", "tickets:people", oversees),
     SettingsPage("Security log", "tickets:security-log", oversees),
+    SettingsPage("Macros", "tickets:macros", everybody),
 )
 
 

@@ -1,4 +1,4 @@
-"""What else a person does with a ticket: escalate, assign, close, reopen, have it read again."""
+"""What else a person does with a ticket: escalate, close, reopen, have it read again."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_POST
 
-from tickets.actions import assignment, review, status, triage
+from tickets.actions import review, status, triage
 from tickets.actions.errors import Invalid, Refused
 from tickets.actions.review import require_decider
 from tickets.models import Status, Ticket
 from tickets.views.filters import status_word
 from tickets.views.frame import person
 from tickets.views.ticket import done, refused, seen
-from triage.models import User
 
 
 @require_POST
@@ -56,20 +55,3 @@ def reading(request: HttpRequest, number: int) -> HttpResponse:
     if request.headers.get("HX-Target") == f"ticket-{number}":
         return render(request, "tickets/_row.html", {"ticket": seen(request, number)})
     return done(request, ticket, f"#{number} is being read again. What people decided stays.")
-
-
-@require_POST
-@login_required
-def assignee(request: HttpRequest, number: int) -> HttpResponse:
-    """`assignee` is a user name, "me", or empty for nobody. Fragments: the pieces."""
-    ticket, by = seen(request, number), person(request)
-    name = request.POST.get("assignee", "").replace("\x00", "")
-    to = by if name == "me" else User.objects.filter(username=name, is_active=True).first()
-    try:
-        require_decider(by)
-        if name and to is None:
-            raise Invalid("not_a_choice", "There is nobody of that name.", field="assignee")
-        assignment.assign(ticket=ticket, to=to, by=by)
-    except Refused as why:
-        return refused(request, ticket, why)
-    return done(request, ticket, f"#{number} belongs to {to.label if to else 'nobody'} now.")

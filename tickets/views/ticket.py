@@ -25,11 +25,13 @@ from tickets.actions.snoozing import presets
 from tickets.actions.undo import undoable
 from tickets.answered import answered
 from tickets.flagged import shown, stored
+from tickets.load import carriers_of, suggested_of
 from tickets.mentions import mentioned
 from tickets.models import Agent, Habits, Message, Status, Suggestion, Ticket, leads
 from tickets.models.history import Change, changes_of
 from tickets.models.labels import all_labels
 from tickets.similar import similar_to
+from tickets.views.clock import clock, noted_of
 from tickets.views.frame import person
 from tickets.views.joined import joined_of
 from tickets.views.proposal import rows_of
@@ -126,7 +128,7 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
     labels = all_labels()
     changes, similar = changes_of(ticket, labels=labels), similar_to(ticket, visible)
     undo = undoable(ticket, changes)
-    zone = Habits.of(user).zone
+    zone, carriers = Habits.of(user).zone, carriers_of(ticket)
     fields = [replace(row, undo=undo.get(row.name)) for row in rows_of(ticket, suggestion, visible, labels)]
     return {
         "ticket": ticket,
@@ -150,8 +152,12 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "answered": answered(ticket, user, similar) if ticket.is_open else [],
         "calls": calls,
         "cost": sum(costs) if costs else None,
-        "history": _history(changes, undo),
-        "people": _people(),
+        "history": _history([*changes, *noted_of(ticket, zone)], undo),
+        "carriers": carriers,
+        "suggested": suggested_of(ticket, carriers),
+        "assignee_listed": any(one.user.pk == ticket.assignee_id for one in carriers),
+        "promises": [(promise, clock(promise, timezone.now())) for promise in ticket.promises],
+        "teams": [team for team in labels["team"] if team.active and team.pk != ticket.team_id],
         "next_number": None if ticket.is_open else _next(ticket, user),
         **joined_of(ticket, user, messages),
         "zone": zone,
@@ -174,12 +180,9 @@ class Deed:
 
 def _history(changes: list[Change], undo: dict[str, Change]) -> list[Deed]:
     """Deeds, newest first."""
+    changes = sorted(changes, key=attrgetter("at"), reverse=True)
     deeds = [list(deed) for _, deed in groupby(changes, key=attrgetter("event"))]
     return [Deed(deed, [one.field for one in deed if undo.get(one.field) is one]) for deed in deeds]
-
-
-def _people() -> Iterable[User]:
-    return User.objects.filter(is_active=True, agent__isnull=False).order_by("first_name", "username")
 
 
 def _next(ticket: Ticket, user: User) -> int | None:

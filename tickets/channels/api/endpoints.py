@@ -14,7 +14,7 @@ from ninja import Header, NinjaAPI, Query
 from ninja.parser import Parser
 from pydantic import ValidationError
 
-from tickets.actions import conversation, intake, replies, review, status
+from tickets.actions import assignment, conversation, intake, replies, review, status
 from tickets.actions import triage as reading
 from tickets.actions.drafts import last_inbound
 from tickets.channels.api.keys import BearerKey, HeaderKey, caller, in_the_name_of, tickets_of
@@ -190,7 +190,7 @@ def get_ticket(request: HttpRequest, number: int) -> HttpResponse:
 
 @api.patch("/tickets/{int:number}", response={200: TicketOut, **PROBLEMS}, summary="Correct a ticket")
 def change_ticket(request: HttpRequest, number: int, body: TicketChange) -> HttpResponse:
-    """Set the status, or decide fields as a person does. null empties a field."""
+    """Set status or assignee, or decide fields as a person does. null empties a field; assignee null is nobody."""
     key = caller(request, "write")
     changes = {name: getattr(body, name) for name in sorted(body.model_fields_set)}
     if not changes:
@@ -199,9 +199,12 @@ def change_ticket(request: HttpRequest, number: int, body: TicketChange) -> Http
         raise invalid(("status", "A ticket always has a status."))
     ticket = find(key, number)
     new_status = changes.pop("status", None)
+    reassigned, name = "assignee" in changes, changes.pop("assignee", None)
     with in_the_name_of(key) as person, transaction.atomic():
         if changes:
             review.correct(ticket=ticket, changes=changes, by=person, api_key=key)
+        if reassigned:
+            assignment.assign(ticket=ticket, to=assignment.somebody(name) if name else None, by=person)
         if new_status:
             status.change(ticket=ticket, status=Status(new_status), by=person)
     return answer(shown(key, number))

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from tickets.models import Message, Ticket
 from tickets.models.ticket import TicketQuerySet
+from tickets.promises import TARGETS, Promise
 from triage.models import Call
 from triage.pipeline.types import FIELDS, MANUAL_REVIEW, Verdict
 
@@ -149,12 +150,20 @@ def _draft(ticket: Ticket, readable: Collection[int]) -> Json | None:
 
 
 def _sla(ticket: Ticket) -> Json:
-    answered = ticket.first_replied_at or (None if ticket.is_open else ticket.resolved_at) or timezone.now()
+    now = timezone.now()
+    promises = {promise.target: promise for promise in ticket.promises}
     return {
         "due_at": stamp(ticket.due_at),
         "first_replied_at": stamp(ticket.first_replied_at),
-        "breached": ticket.due_at is not None and answered > ticket.due_at,
+        "breached": any(promise.state(now) == "breached" for promise in promises.values()),
+        **{target: _promise(promises.get(target), now) for target in TARGETS},
     }
+
+
+def _promise(promise: Promise | None, now: datetime) -> Json | None:
+    if promise is None:
+        return None
+    return {"due_at": stamp(promise.due_at), "met_at": stamp(promise.met_at), "state": promise.state(now)}
 
 
 def _costs(numbers: Sequence[int]) -> dict[int, float]:

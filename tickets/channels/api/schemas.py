@@ -50,7 +50,7 @@ class NewTicket(Given):
 
 
 class TicketChange(Given):
-    """The status, and any field that is decided. A value set here is a person's: no engine overwrites it."""
+    """Status, assignee, and any field that is decided. A value set here is a person's: no engine overwrites it."""
 
     status: StatusWord | None = None
     category: str | None = None
@@ -65,6 +65,7 @@ class TicketChange(Given):
     language: str | None = None
     summary: str | None = None
     is_technical: StrictBool | None = None
+    assignee: str | None = Field(None, description="The name or user name of somebody of the staff; null for nobody")
 
 
 class NewComment(Given):
@@ -108,10 +109,21 @@ class SubmittedOut(BaseModel):
     tier: int | None
 
 
+class PromiseOut(BaseModel):
+    due_at: datetime | None = Field(description="null while it stands still")
+    met_at: datetime | None
+    state: Literal["running", "paused", "met", "breached"]
+
+
 class SlaOut(BaseModel):
-    due_at: datetime | None
+    """What is promised to the ticket; a target that its policy does not name is null."""
+
+    due_at: datetime | None = Field(description="The next of them that is due")
     first_replied_at: datetime | None
-    breached: bool
+    breached: bool = Field(description="Whether any of them was met too late, or is overdue")
+    first_response: PromiseOut | None
+    next_response: PromiseOut | None = Field(description="The answer to what the customer wrote after the last reply")
+    resolution: PromiseOut | None
 
 
 class DecidedOut(BaseModel):

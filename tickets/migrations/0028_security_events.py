@@ -77,7 +77,7 @@ def _triggers() -> list[migrations.RunSQL]:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tickets", "0022_people"),
+        ("tickets", "0027_people"),
         ("triage", "0001_initial"),
         ("mfa", "0003_authenticator_type_uniq"),
         ("socialaccount", "0006_alter_socialaccount_extra_data"),
