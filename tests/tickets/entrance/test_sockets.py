@@ -82,7 +82,14 @@ def test_each_socket_opens_to_those_the_table_names(
 
     async def test() -> None:
         for path, letters in TABLE.items():
-            everybody = (AnonymousUser(), outsider, agent, lead, admin_of_desk, auditor)
+            everybody: tuple[User | AnonymousUser, ...] = (
+                AnonymousUser(),
+                outsider,
+                agent,
+                lead,
+                admin_of_desk,
+                auditor,
+            )
             for user, may in zip(everybody, letters, strict=True):
                 one = socket(f"/{path}", user)
                 connected, code = await one.connect(timeout=10)
@@ -145,13 +152,13 @@ def test_another_role_is_applied_to_an_open_desk_at_once(agent: User, admin_of_d
     billing = Team.objects.get(key="billing")
 
     async def test() -> None:
-        user = await sync_to_async(get_backends()[0].get_user)(agent.pk)
+        user = await sync_to_async(as_in_a_session)(agent)
         async with opened(user, query=f"?ticket={reviewed.number}") as one:
             await sync_to_async(people.change)(
                 user=agent, role=Agent.Role.AGENT, teams=[billing], capacity=25, available=True, by=admin_of_desk
             )
             assert await closed(one, within=5) == SIGNED_OUT
-        user = await sync_to_async(get_backends()[0].get_user)(agent.pk)
+        user = await sync_to_async(as_in_a_session)(agent)
         async with opened(user, query=f"?ticket={reviewed.number}") as one:
             await sync_to_async(live_announce)(reviewed)
             await asyncio.sleep(1)
@@ -161,6 +168,12 @@ def test_another_role_is_applied_to_an_open_desk_at_once(agent: User, admin_of_d
                 assert not message.get("rows")
 
     run(test)
+
+
+def as_in_a_session(user: User) -> User:
+    found = get_backends()[0].get_user(user.pk)
+    assert isinstance(found, User)
+    return found
 
 
 def live_announce(ticket: Ticket) -> None:

@@ -12,9 +12,11 @@ from django.utils import timezone
 
 from analytics.models import Summary
 from tickets.models import (
+    BulkRun,
     Delivery,
     Invitation,
     Link,
+    Macro,
     Message,
     Notification,
     Replay,
@@ -61,6 +63,8 @@ def furnish(people: dict[str, User | None], ticket: Ticket, other: Ticket) -> Wo
     summary = Summary.objects.create(
         period="week", last_day=datetime.date(2026, 1, 1), figures={}, text="Quiet.", engine="template", by=admin
     )
+    macro = Macro.objects.create(name="Thanks", text="Thank you.", owner=agent, scope="everyone")
+    bulk = BulkRun.objects.create(by=agent)
     invitation = Invitation.objects.create(email="new@example.org", invited_by=admin)
     session = UserSession.objects.create(user=agent, ip="127.0.0.1", session_key="k" * 32, user_agent="x")
     person = {"pk": agent.pk}
@@ -74,6 +78,8 @@ def furnish(people: dict[str, User | None], ticket: Ticket, other: Ticket) -> Wo
         **{
             key: {"pk": replay.pk} for key in ("tickets:replay", "tickets:replay-cancellation", "tickets:replay-switch")
         },
+        "tickets:macro": {"pk": macro.pk},
+        **{f"tickets:bulk-{what}": {"pk": bulk.pk} for what in ("run", "reversal", "cancellation", "dismissal")},
         "analytics:call": {"pk": call.pk},
         "analytics:earlier-summary": {"pk": summary.pk},
         "tickets:invitation-revocation": {"pk": invitation.pk},
