@@ -1,7 +1,7 @@
 """System checks of the configuration: each with an id and a hint that says what to set.
 
 E000 a variable that cannot be read, or is out of its range   E001 SECRET_KEY   E002 BASE_URL   E003 REDIS_URL
-E005 ANTHROPIC_BASE_URL   E006 Redis does not answer (database, or by its own tag)
+E005 ANTHROPIC_BASE_URL   E006 Redis does not answer (database, or by its own tag)   E007 a provider of sign-in
 W001 ALLOWED_HOSTS (deploy)   W002 no price for a model that is asked (database)   W003 BASE_URL without TLS (deploy)
 """
 
@@ -17,6 +17,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning
 from django.core.exceptions import ImproperlyConfigured
 
 SHORTEST_KEY = 32  # characters; random ones of base64 are then 192 bits
+LOCAL = ("localhost", "127.0.0.1", "::1")
 ANSWERS = "answers"  # tag of the checks that ask what is outside
 
 
@@ -112,6 +113,24 @@ def model_server(**_: Any) -> Iterable[CheckMessage]:
         )
 
 
+@checks.register(Tags.security)
+def providers(**_: Any) -> Iterable[CheckMessage]:
+    """What is half set would show a button that opens nothing."""
+    github = (settings.GITHUB_CLIENT_ID, settings.GITHUB_CLIENT_SECRET)
+    oidc = (settings.OIDC_ISSUER, settings.OIDC_CLIENT_ID, settings.OIDC_CLIENT_SECRET)
+    for name, values in (("GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET", github),
+                         ("OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET", oidc)):  # fmt: skip
+        if any(values) and not all(values):
+            yield Error(f"Of {name} some are set and some are not.", hint="Set all, or none.", id="triage.E007")
+    for name, address in (("OIDC_ISSUER", settings.OIDC_ISSUER), ("GITHUB_URL", settings.GITHUB_URL)):
+        if address and not _is_address(address, ("https",)) and urlsplit(address).hostname not in LOCAL:
+            yield Error(
+                f"{name} is no https address: {address!r}.",
+                hint="Who signs in is told over it: give the address of the provider with https://.",
+                id="triage.E007",
+            )
+
+
 @checks.register(Tags.security, deploy=True)
 def allowed_hosts(**_: Any) -> Iterable[CheckMessage]:
     if "*" in settings.ALLOWED_HOSTS:
@@ -149,7 +168,7 @@ def model_price(databases: Iterable[str] | None = None, **_: Any) -> Iterable[Ch
 @checks.register(Tags.security, deploy=True)
 def base_url_is_safe(**_: Any) -> Iterable[CheckMessage]:
     address = urlsplit(settings.BASE_URL)
-    if address.scheme == "http" and address.hostname not in ("localhost", "127.0.0.1", "::1"):
+    if address.scheme == "http" and address.hostname not in LOCAL:
         yield Warning(
             "BASE_URL is http: sessions and API keys cross the network readable.",
             hint="Put the desk behind TLS and set BASE_URL to https://…",

@@ -18,7 +18,14 @@ INSIDE = ("/", "/tickets/", "/tickets/?status=escalated", "/tickets/?q=nothing-h
           "/settings/security/passkeys/new/", "/settings/security/password/", "/settings/people/",
           "/settings/people/1/", "/settings/security-log/", "/replays/", "/replays/new/",
           "/tickets/999999/")  # fmt: skip
-OUTSIDE = ("/sign-in/", "/sign-in/forgotten/", "/sign-in/ended/", "/invitation/forged/", "/support/", "/support/t/forged/")
+OUTSIDE = (
+    "/sign-in/",
+    "/sign-in/forgotten/",
+    "/sign-in/ended/",
+    "/invitation/forged/",
+    "/support/",
+    "/support/t/forged/",
+)
 
 
 def violations(page: Page) -> list[str]:

@@ -30,6 +30,9 @@ def test_a_desk_with_nothing_set_passes() -> None:
         ("BASE_URL", "https://desk:notaport", "triage.E002"),
         ("REDIS_URL", "http://localhost:6379", "triage.E003"),
         ("ANTHROPIC_BASE_URL", "localhost:11434", "triage.E005"),
+        ("GITHUB_CLIENT_ID", "desk", "triage.E007"),
+        ("OIDC_ISSUER", "https://id.example.com", "triage.E007"),
+        ("GITHUB_URL", "http://git.example.com", "triage.E007"),
         ("UNREADABLE", {"PORT": "no number"}, "triage.E000"),
     ],
 )
@@ -49,6 +52,11 @@ def test_it_names_what_is_wrong(settings: Settings, name: str, value: object, ex
 def test_it_accepts_what_is_right(settings: Settings, name: str, value: str) -> None:
     setattr(settings, name, value)
     assert not ids() & {"triage.E002", "triage.E003"}
+
+
+def test_a_provider_that_is_wholly_set_passes(settings: Settings) -> None:
+    settings.OIDC_ISSUER, settings.OIDC_CLIENT_ID, settings.OIDC_CLIENT_SECRET = "https://id.example.com", "desk", "x"
+    assert ids() == set()
 
 
 def test_any_host_and_plain_http_are_warned_of_before_a_deployment(settings: Settings) -> None:
