@@ -24,17 +24,19 @@ from tickets.models.example import Example
 from tickets.models.fit_run import FitRun
 from tickets.models.habits import Habits
 from tickets.models.import_run import ImportRun
+from tickets.models.invitation import Invitation
 from tickets.models.link import Link
 from tickets.models.macro import Macro
 from tickets.models.merge import Merge
 from tickets.models.message import Message
 from tickets.models.notification import Mailing, Notification, NotificationChoice
 from tickets.models.order import NEWEST, ORDERS, Order, Place
-from tickets.models.person import Agent, Requester, leads
+from tickets.models.person import Agent, Requester, administers, leads, oversees
 from tickets.models.recount import Recount
 from tickets.models.replay import COMPARED, Comparison, Replay, ReplayTicket
 from tickets.models.review import Review
 from tickets.models.search import SearchText
+from tickets.models.security_event import SecurityEvent, SignInPolicy
 from tickets.models.sla import SlaEvent, SlaPolicy
 from tickets.models.source import Source
 from tickets.models.split import Split
@@ -75,6 +77,7 @@ __all__ = [
     "Habits",
     "Holiday",
     "ImportRun",
+    "Invitation",
     "Lane",
     "Link",
     "Macro",
@@ -93,8 +96,10 @@ __all__ = [
     "Requester",
     "Review",
     "SearchText",
+    "SecurityEvent",
     "Sentiment",
     "Severity",
+    "SignInPolicy",
     "SlaEvent",
     "SlaPolicy",
     "Source",
@@ -106,7 +111,9 @@ __all__ = [
     "Tier",
     "TriageState",
     "View",
+    "administers",
     "excerpt_of",
     "leads",
+    "oversees",
     "priority_of",
 ]
