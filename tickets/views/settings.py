@@ -13,7 +13,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from tickets.models import Agent
+from tickets.models import Agent, leads
 from tickets.views.frame import person
 from triage.models import User
 
@@ -33,6 +33,9 @@ def everybody(user: User) -> bool:
 
 PAGES = (
     SettingsPage("You", "tickets:settings", everybody),
+    SettingsPage("SLA", "tickets:policies", leads),
+    SettingsPage("Calendars", "tickets:calendars", leads),
+    SettingsPage("Teams", "tickets:teams", leads),
     SettingsPage("Notifications", "tickets:notification-choices", everybody),
 )
 
