@@ -147,7 +147,7 @@
       var row = document.createElement("li");
       row.id = "palette-" + index; row.setAttribute("role", "option"); row.className = "palette-row";
       var text = document.createElement("span");
-      text.textContent = one.place && !/^(Go|Open)/.test(one.text) ? "Go to " + one.text : one.text;
+      text.textContent = one.place && !one.element.dataset.command && !/^(Go|Open)/.test(one.text) ? "Go to " + one.text : one.text;
       row.append(text);
       if (one.key) { var key = document.createElement("kbd"); key.textContent = one.key.replace(/\+/g, " + ").replace("Shift + e", "Shift + E").replace("Shift + t", "Shift + T"); row.append(key); }
       row.addEventListener("click", function () { run(index); });

@@ -95,6 +95,12 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
         if self.flushing is None or self.flushing.done():
             self.flushing = asyncio.create_task(self._flush())
 
+    async def tickets_changed(self, event: dict[str, Any]) -> None:
+        """A portion of a change to many."""
+        for number in event["numbers"]:
+            if number == self.ticket or len(self.changes.waiting) <= MOST_PUSHED:
+                await self.ticket_changed({**event, "number": number})
+
     async def desk_presence(self, event: dict[str, Any]) -> None:
         presence.note(event["process"], event["count"])
         await self.send_json({"type": "beat", "desks": presence.total()})

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
+
 from tickets.context import taxonomy
-from tickets.models import Message, Suggestion, Ticket
+from tickets.models import Macro, Message, Suggestion, Ticket
 from triage.flags import Flag, flags
 from triage.mask import redact
 from triage.pipeline.replies import languages, sla_sentence
@@ -75,10 +77,12 @@ def _known(ticket: Ticket, suggestion: Suggestion | None) -> Iterator[str]:
 
 
 def _own(ticket: Ticket, suggestion: Suggestion | None) -> Iterator[str]:
-    """What the desk says of itself: its door, its target for an answer, and what its templates say around a quote."""
+    """What the desk says of itself: its door, its status page, its target for an answer, its templates and macros."""
     if suggestion and suggestion.draft_engine == "template":
         yield "\n".join(line for line in suggestion.draft.splitlines() if not line.startswith(">"))
     yield from (ticket.source.sender, ticket.source.signature, ticket.source.guidance)
+    yield f"{settings.BASE_URL}{ticket.get_status_url()}"
+    yield from Macro.objects.active().exclude(scope=Macro.Scope.OWN).values_list("text", flat=True)
     hours = taxonomy()[1]
     yield from (sla_sentence(priority, hours, language) for priority in PRIORITIES for language in languages())
 

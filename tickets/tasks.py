@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import close_old_connections, connections
 from django.utils import timezone
 
-from tickets.actions import carrying, comparing, deliveries, fitting, mailings, promising, replay, triage
+from tickets.actions import bulk, carrying, comparing, deliveries, fitting, mailings, promising, replay, triage
 from tickets.actions.deliveries import Claimed
 from tickets.actions.snoozing import wake_due
 from tickets.actions.status import close_settled
@@ -70,6 +70,7 @@ class Drain:
         self.reading: dict[asyncio.Task[None], Claimed] = {}
         self.comparing: dict[asyncio.Task[None], Claimed] = {}
         self.batching: dict[asyncio.Task[None], Claimed] = {}
+        self.altering: dict[asyncio.Task[None], Claimed] = {}
         self.worked = 0
 
     async def run(self) -> int:
@@ -85,7 +86,7 @@ class Drain:
                     elif await sync_to_async(self._is_due)():
                         await sync_to_async(ring)(self.queue)
                         until = -1.0
-                    in_flight = {*self.sending, *self.mailing, *self.reading, *self.comparing, *self.batching}
+                    in_flight = {task for window in self._windows() for task in window}
                     if not in_flight:
                         break
                     await asyncio.wait(in_flight, return_when=asyncio.FIRST_COMPLETED, timeout=1)
@@ -114,7 +115,13 @@ class Drain:
                 work = partial(triage.triage_ticket, claimed, processor, self.gate)
                 self.reading[asyncio.create_task(self.threads.run(work))] = claimed
         if self.queue == "batch":
+            if not self.altering:
+                for claimed in await sync_to_async(bulk.claim)(1):
+                    self.altering[asyncio.create_task(_deliver(loop, senders, claimed, bulk.work))] = claimed
             await self._take_up_replays(processor)
+
+    def _windows(self) -> tuple[dict[asyncio.Task[None], Claimed], ...]:
+        return (self.sending, self.mailing, self.reading, self.comparing, self.batching, self.altering)
 
     async def _take_up_replays(self, processor: ThreadPoolExecutor) -> None:
         """In what imported tickets leave free, and never more than half of it, so that the next of them has room."""
@@ -127,7 +134,7 @@ class Drain:
                 self.batching[asyncio.create_task(batches.work(pk, claim))] = Claimed(pk, claim)
 
     def _put_down(self) -> None:
-        for window in (self.sending, self.mailing, self.reading, self.comparing, self.batching):
+        for window in self._windows():
             for task in [task for task in window if task.done()]:
                 del window[task]
                 self.worked += 1
@@ -156,9 +163,13 @@ class Drain:
             comparing.renew(claimed)
         for claimed in list(self.batching.values()):
             batches.renew(claimed.pk, claimed.claim)
+        for claimed in list(self.altering.values()):
+            bulk.renew(claimed)
 
     def _is_due(self) -> bool:
         if self.queue == "batch" and (ReplayTicket.objects.due(timezone.now()).exists() or batches.is_due()):
+            return True
+        if self.queue == "batch" and bulk.is_due():
             return True
         return _mail_due() or Ticket.objects.due_for_triage().filter(lane__in=self.lanes).exists()
 
@@ -228,5 +239,6 @@ def tend() -> None:
     due = Ticket.objects.due_for_triage()
     if _mail_due() or due.exists():
         ring("interactive")
-    if promising.is_behind() or fitting.is_due() or due.filter(lane=Lane.IMPORTED).exists():
+    batch = promising.is_behind() or fitting.is_due() or bulk.is_due()
+    if batch or due.filter(lane=Lane.IMPORTED).exists():
         ring("batch")

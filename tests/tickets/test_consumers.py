@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
-from channels.layers import channel_layers
+from channels.layers import channel_layers, get_channel_layer
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import AnonymousUser
 from django.db import connections
 from django.test import Client
 
 from tests.tickets.conftest import MakeTicket
-from tickets import consumers, live
+from tickets import consumers, live, presence
 from tickets.actions import review
 from tickets.actions.notifying import notify
 from tickets.consumers import DeskConsumer
@@ -409,5 +409,21 @@ def test_an_agent_who_is_removed_while_writing_is_gone_for_the_others(
                 assert await _people(lea) == [("Ada", "replying")]
                 await sync_to_async(User.objects.filter(pk=agent.pk).update)(is_active=False)
                 assert await _people(lea) == []
+
+    _run(test)
+
+
+def test_a_desk_whose_process_was_killed_is_forgotten(
+    lead: User, reviewed: Ticket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        monkeypatch.setattr(consumers, "BEAT", 0.1)
+        async with _desk(lead, f"ticket={reviewed.number}") as lea:
+            said = {"type": "ticket.company", "ticket": reviewed.number, "desk": "gone", "asks": False}
+            said |= {"person": 0, "name": "Ada", "doing": "replying"}
+            await get_channel_layer().group_send(f"ticket-{reviewed.number}", said)
+            assert await _people(lea) == [("Ada", "replying")]
+            monkeypatch.setattr(presence, "FORGET_AFTER", 0.2)
+            assert await _people(lea) == []
 
     _run(test)

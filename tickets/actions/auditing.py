@@ -9,6 +9,7 @@ change: it is lifted once what would have been applied turned out right as often
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -64,17 +65,29 @@ def draw(ticket: Ticket) -> None:
 
 def check(ticket: Ticket) -> None:
     """Note what a person has said about the ticket; stop what is shown to be wrong, lift what holds again."""
+    check_all([ticket])
+
+
+def check_all(tickets: Sequence[Ticket]) -> None:
+    """As `check`, for many: few of them were drawn."""
+    by_number = {ticket.pk: ticket for ticket in tickets}
     with transaction.atomic():
-        audit = Audit.objects.select_for_update(of=("self",)).filter(ticket=ticket, checked_at=None).first()
-        if audit is not None:
-            for name, field in audit.fields.items():
-                if field["right"] is None and ticket.decided_by_person(name):
-                    field["right"] = ticket.value_of(name) == field["value"]
-            if all(field["right"] is not None for field in audit.fields.values()):
-                audit.checked_at = timezone.now()
-            audit.save(update_fields=["fields", "checked_at"])
-            stop_what_drifted(audit.version)
+        drawn = Audit.objects.filter(ticket__in=by_number, checked_at=None).order_by("pk")
+        audits = list(drawn.select_for_update(of=("self",)))
+        for audit in audits:
+            _note(audit, by_number[audit.ticket_id])
+        for version in dict.fromkeys(audit.version for audit in audits):
+            stop_what_drifted(version)
         lift_what_holds_again()
+
+
+def _note(audit: Audit, ticket: Ticket) -> None:
+    for name, field in audit.fields.items():
+        if field["right"] is None and ticket.decided_by_person(name):
+            field["right"] = ticket.value_of(name) == field["value"]
+    if all(field["right"] is not None for field in audit.fields.values()):
+        audit.checked_at = timezone.now()
+    audit.save(update_fields=["fields", "checked_at"])
 
 
 def audited(version: str) -> dict[str, Audited]:

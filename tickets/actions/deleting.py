@@ -24,6 +24,8 @@ def delete(*, ticket: Ticket, by: User) -> Ticket:
                 raise Conflict(
                     "being_sent", "A reply is on its way. Take it back, or delete the ticket once it is sent."
                 )
+            if Ticket.everything.filter(merged_into=held.pk).exists():
+                raise Conflict("has_parts", "Other tickets are merged into this one. Bring them back first.")
             held.deleted_at = timezone.now()
             held.save(update_fields=["deleted_at", "updated_at"])
             Example.objects.filter(ticket=held).delete()  # what is deleted teaches nothing

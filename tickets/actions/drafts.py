@@ -70,7 +70,7 @@ def restore(*, ticket: Ticket, by: User) -> Draft:
         if suggestion is None or not suggestion.draft:
             raise Invalid("no_suggestion", "There is no suggested reply to go back to.")
         draft = Draft.objects.filter(ticket=held).first() or Draft(ticket=held, version=0)
-        draft.suggestion, draft.text, draft.editor = suggestion, suggestion.draft, None
+        draft.suggestion, draft.text, draft.editor, draft.keep_open = suggestion, suggestion.draft, None, False
         draft.flags = stored(flags_of(held, draft.text, suggestion))
         draft.answers_id = suggestion.last_message_id
         draft.stale = suggestion.last_message_id != last_inbound(held)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tickets.actions.errors import Conflict, Forbidden
 from tickets.models import Ticket
 from triage.models import User
 
 
-def hold(*numbers: int) -> dict[int, Ticket]:
-    """These tickets, locked until the transaction ends. Raises Conflict when one is gone."""
-    wanted = set(numbers)
-    locked = Ticket.objects.select_for_update(of=("self",)).defer("embedding", "raw").order_by("number")
-    held = {ticket.pk: ticket for ticket in locked.filter(pk__in=wanted)}
-    if held.keys() != wanted:
+def hold(*numbers: int, following: Iterable[int] = ()) -> dict[int, Ticket]:
+    """These tickets, and those that go where they go, locked until the transaction ends.
+
+    Raises Conflict when one of the first is gone; one that follows may have been deleted.
+    """
+    locked = Ticket.everything.select_for_update(of=("self",)).defer("embedding", "raw").order_by("number")
+    held = {ticket.pk: ticket for ticket in locked.filter(pk__in={*numbers, *following})}
+    if any(number not in held or held[number].deleted_at is not None for number in numbers):
         raise Conflict("gone", "This ticket is not there any more.")
     return held
 

@@ -39,8 +39,8 @@ def merge(*, ticket: Ticket, into: Ticket, by: User) -> Merge:
         raise Invalid("circle", why, field="into")
     require_sight(by, root)
     with transaction.atomic():
-        parts = list(Ticket.objects.filter(merged_into=ticket.pk).values_list("pk", flat=True))
-        held = hold(ticket.pk, root, *parts)
+        parts = list(Ticket.everything.filter(merged_into=ticket.pk).values_list("pk", flat=True))
+        held = hold(ticket.pk, root, following=parts)
         one, other = held[ticket.pk], held[root]
         if one.merged_into_id:
             raise Conflict("merged_already", f"#{one.pk} was merged into #{one.merged_into_id} meanwhile.")
@@ -51,7 +51,7 @@ def merge(*, ticket: Ticket, into: Ticket, by: User) -> Merge:
         done = Merge.objects.create(ticket=one, into=other, by=by, before=_before(one, other))
         latest = last_inbound(other)
         _close(one, other)
-        Ticket.objects.filter(merged_into=one.pk).update(merged_into=other.pk, updated_at=timezone.now())
+        Ticket.everything.filter(merged_into=one.pk).update(merged_into=other.pk, updated_at=timezone.now())
         _read_anew(other, stale=last_inbound(other) != latest)
         for changed in (one, other):
             announce(changed, "changed")
@@ -72,7 +72,7 @@ def unmerge(*, ticket: Ticket, by: User) -> Ticket:
         before: dict[str, Any] | None = done.before
         if before is None:
             raise Conflict("nothing_to_undo", f"#{one.pk} has no messages of its own: it was split off, and put back.")
-        Ticket.objects.filter(pk__in=_following(one.pk)).update(merged_into=one.pk, updated_at=timezone.now())
+        Ticket.everything.filter(pk__in=_following(one.pk)).update(merged_into=one.pk, updated_at=timezone.now())
         latest = last_inbound(root)
         _open_again(one, before)
         _give_back(root, before)
@@ -134,7 +134,7 @@ def _hold_merged(ticket: Ticket) -> tuple[Merge, dict[int, Ticket]]:
     root = Ticket.objects.filter(pk=ticket.pk).values_list("merged_into", flat=True).first()
     if root is None:
         raise Conflict("not_merged", f"#{ticket.pk} is a ticket of its own already.")
-    held = hold(ticket.pk, root, *_following(ticket.pk))
+    held = hold(ticket.pk, root, following=_following(ticket.pk))
     done = standing.first()
     if done is None or held[ticket.pk].merged_into_id != root:
         raise Conflict("not_merged", f"#{ticket.pk} was brought back or merged elsewhere meanwhile. Look again.")

@@ -35,6 +35,11 @@ def reckon(ticket: Ticket) -> None:
     _reckon([ticket], timezone.now())
 
 
+def reckon_all(tickets: Sequence[Ticket]) -> None:
+    """The same for many locked tickets at once."""
+    _reckon(tickets, timezone.now())
+
+
 def note_due(limit: int = PORTION) -> int:
     """Note promised times that came near or passed, once each; reckon anew what was changed without that.
 

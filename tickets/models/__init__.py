@@ -1,5 +1,6 @@
 from tickets.models.api_key import SCOPES, ApiKey
 from tickets.models.audit import Audit
+from tickets.models.bulk import BulkRun, BulkTicket
 from tickets.models.calendar import Calendar, Holiday
 from tickets.models.choices import (
     ENDED,
@@ -24,6 +25,7 @@ from tickets.models.fit_run import FitRun
 from tickets.models.habits import Habits
 from tickets.models.import_run import ImportRun
 from tickets.models.link import Link
+from tickets.models.macro import Macro
 from tickets.models.merge import Merge
 from tickets.models.message import Message
 from tickets.models.notification import Mailing, Notification, NotificationChoice
@@ -56,6 +58,8 @@ __all__ = [
     "Agent",
     "ApiKey",
     "Audit",
+    "BulkRun",
+    "BulkTicket",
     "Calendar",
     "Category",
     "CommentVersion",
@@ -73,6 +77,7 @@ __all__ = [
     "ImportRun",
     "Lane",
     "Link",
+    "Macro",
     "Mailing",
     "Merge",
     "Message",

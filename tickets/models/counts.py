@@ -9,7 +9,7 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import QuerySet
 
-MOST = 10_000  # beyond, a queue shows "10,000+": to count a million rows takes longer than to show a page of them
+MOST = 1_000  # beyond, a queue shows "1,000+": to count a million rows takes longer than to show a page of them
 
 
 def counted_up_to(sets: Mapping[str, QuerySet[Any]], most: int = MOST) -> dict[str, int]:
@@ -35,4 +35,4 @@ def counted_up_to(sets: Mapping[str, QuerySet[Any]], most: int = MOST) -> dict[s
 
 def shown(count: int) -> str:
     """A count as people read it."""
-    return f"{MOST:,}+" if count > MOST else f"{count:,}"
+    return f"{MOST:,}+" if count == MOST + 1 else f"{count:,}"

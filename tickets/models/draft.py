@@ -20,6 +20,9 @@ class Draft(models.Model):
     )
     flags = models.JSONField(default=list, blank=True, help_text="[{kind, words, start}], see triage.flags.")
     stale = models.BooleanField(default=False, help_text="The customer wrote again after this was drafted.")
+    keep_open = models.BooleanField(
+        default=False, help_text="A macro asks for the ticket to stay open once this is sent."
+    )
     version = models.PositiveIntegerField(default=1)
     updated_at = models.DateTimeField(auto_now=True)
 

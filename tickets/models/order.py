@@ -127,13 +127,13 @@ def _rank(name: str) -> _Column:
 
 
 _NEWEST = (_moment("created_at", falling=True), _number(falling=True))
-_DUE = Coalesce(F("due_at"), Value(LATEST))
+DUE = Coalesce(F("due_at"), Value(LATEST))
 ORDERS: dict[str, Order] = {
     "": Order("Newest", _NEWEST),
     "oldest": Order("Oldest", (_moment("created_at", falling=False), _number(falling=False))),
     "updated": Order("Changed last", (_moment("updated_at", falling=True), _number(falling=True))),
     "priority": Order("Priority", (_rank("priority"), *_NEWEST)),
-    "due": Order("Due first", (_moment("sorted_due_at", falling=False, expression=_DUE), _number(falling=False))),
+    "due": Order("Due first", (_moment("sorted_due_at", falling=False, expression=DUE), _number(falling=False))),
     "status": Order("Status", (_rank("status"), *_NEWEST)),
 }
 NEWEST = ORDERS[""]

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Lower
 from django.utils.functional import cached_property
 
@@ -68,9 +69,14 @@ class Agent(models.Model):
             return None
 
     @cached_property
+    def seen_teams(self) -> list[Team]:
+        """The teams whose tickets an agent of some team sees: theirs, marked `own`, and Manual Review. Asked once."""
+        own = Exists(Agent.teams.through.objects.filter(agent_id=self.pk, team_id=OuterRef("pk")))
+        return list(Team.objects.annotate(own=own).filter(Q(own=True) | Q(key="manual_review")))
+
+    @property
     def own_teams(self) -> list[Team]:
-        """The person's teams; asked once of the database."""
-        return list(self.teams.all())
+        return [team for team in self.seen_teams if team.own]  # type: ignore[attr-defined]
 
     @property
     def sees_everything(self) -> bool:

@@ -30,7 +30,7 @@ from tickets.models.choices import (
     TriageState,
 )
 from tickets.models.clock import CLOCK_TRIGGERS
-from tickets.models.order import LATEST, NEWEST, Order, Place
+from tickets.models.order import DUE, LATEST, NEWEST, Order, Place
 from tickets.models.person import Agent, Requester
 from tickets.models.search import TICKET_TRIGGERS, query_of
 from tickets.models.source import Source
@@ -53,6 +53,9 @@ _COMMENT = re.compile(r"<!--.*?(?:-->|$)", re.DOTALL)
 _MARKS = re.compile(r"^[#>]+(?=\s)|[`*]+", re.MULTILINE)
 
 
+_OPEN = Q(status__in=OPEN)
+
+
 class TicketQuerySet(models.QuerySet["Ticket"]):
     def open(self) -> Self:
         return self.filter(status__in=OPEN)
@@ -67,7 +70,11 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
         return self.open().filter(snoozed_until__gt=timezone.now())
 
     def awake(self) -> Self:
-        return self.exclude(snoozed_until__gt=timezone.now(), status__in=OPEN)
+        return self.filter(self.is_awake())
+
+    @staticmethod
+    def is_awake() -> Q:
+        return Q(snoozed_until=None) | Q(snoozed_until__lte=timezone.now()) | ~Q(status__in=OPEN)
 
     def overdue(self) -> Self:
         """With the desk, never answered, and the time for a first answer has run out."""
@@ -103,8 +110,7 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
             return self if user.is_superuser else self.none()
         if agent.sees_everything:
             return self
-        teams = Team.objects.filter(Q(pk__in=[team.pk for team in agent.own_teams]) | Q(key="manual_review"))
-        return self.filter(Q(team__in=teams) | Q(team=None))
+        return self.filter(Q(team__in=[team.pk for team in agent.seen_teams]) | Q(team=None))
 
     def for_rows(self) -> Self:
         """What a row of the queue shows, in one query."""
@@ -250,6 +256,16 @@ class Ticket(Work):
             models.Index(fields=["-created_at", "-number"], name="ticket_newest"),
             models.Index(fields=["status", "-created_at", "-number"], name="ticket_tab"),
             models.Index(fields=["-updated_at"], name="ticket_updated"),
+            # The open ones are few, and what people look at all day: in each order, and by what they filter for.
+            models.Index(fields=["-created_at", "-number"], condition=_OPEN, name="open_newest"),
+            models.Index(fields=["-updated_at", "-number"], condition=_OPEN, name="open_updated"),
+            models.Index(DUE, "number", condition=_OPEN, name="open_due"),
+            models.Index(
+                fields=["team", "category", "priority", "status", "assignee", "snoozed_until", "deleted_at", "number"],
+                condition=_OPEN,
+                name="open_labels",
+            ),
+            models.Index(fields=["-created_at", "-number"], condition=Q(status__in=ENDED), name="ended_newest"),
             models.Index(fields=["lane", "number"], condition=Q(triage_state=TriageState.SUBMITTED), name="ticket_due"),
             models.Index(fields=["text_hash"], condition=~Q(text_hash=""), name="ticket_same_text"),
             models.Index(fields=["number"], condition=Q(triage_state=TriageState.FAILED), name="ticket_failed"),

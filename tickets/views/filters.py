@@ -13,7 +13,20 @@ from django.http import QueryDict
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 
-from tickets.models import ENDED, ORDERS, Effort, Order, Place, Priority, Requester, Sentiment, Severity, Status, Tier
+from tickets.models import (
+    ENDED,
+    ORDERS,
+    Agent,
+    Effort,
+    Order,
+    Place,
+    Priority,
+    Requester,
+    Sentiment,
+    Severity,
+    Status,
+    Tier,
+)
 from tickets.models.ticket import TicketQuerySet
 from tickets.views.terms import terms_of
 from triage.models import User
@@ -194,6 +207,27 @@ class Filters:
         for name, value in self.ranges.items():
             yield Chip(name, RANGES[name], value, self.address(**{name: None}))
 
+    @property
+    def plain(self) -> bool:
+        """Whether all it asks for are columns of the ticket itself."""
+        return not (self.words or "needs" in self.values or "needs" in self.terms)
+
+    def condition(self, user: User) -> Q:
+        """Of a plain one: every filter but view and owner."""
+        wanted = Q()
+        for name, values in (*self.values.items(), *self.terms.items()):
+            wanted &= _any(name, values, user)
+        for name, value in self.ranges.items():
+            wanted &= _within(name, value)
+        return wanted
+
+    def owner(self, user: User) -> Q:
+        """Whose tickets."""
+        if self.whose == "teams":
+            agent = Agent.of(user)
+            return Q(team__in=[team.pk for team in agent.own_teams] if agent else [])
+        return {"me": Q(assignee=user), "nobody": Q(assignee=None)}.get(self.whose, Q())
+
     def narrow(self, tickets: TicketQuerySet, user: User) -> TicketQuerySet:
         """Every filter but the view."""
         for name, values in (*self.values.items(), *self.terms.items()):
@@ -205,7 +239,7 @@ class Filters:
     def on_tab(self, tickets: TicketQuerySet, user: User | None = None) -> TicketQuerySet:
         """The view's tickets. All is all that is open; a search or a need looks through what has ended, too."""
         if user is not None:
-            tickets = self._whose(tickets, user)
+            tickets = tickets.filter(self.owner(user))
         if self.status == "snoozed":
             return tickets.open().snoozed()
         if self.status == "resolved":
@@ -213,13 +247,6 @@ class Filters:
         if self.status:
             return tickets.filter(status=self.status).awake()
         return tickets if self.everything else tickets.open().awake()
-
-    def _whose(self, tickets: TicketQuerySet, user: User) -> TicketQuerySet:
-        if self.whose == "me":
-            return tickets.filter(assignee=user)
-        if self.whose == "nobody":
-            return tickets.filter(assignee=None)
-        return tickets.filter(team__agents__user=user) if self.whose == "teams" else tickets
 
 
 def _values(name: str, given: Sequence[str], ignored: list[str]) -> tuple[str, ...]:
@@ -256,10 +283,14 @@ def _narrow(tickets: TicketQuerySet, name: str, values: Sequence[str], user: Use
         for value in values:
             tickets = NEEDS[value][1](tickets)
         return tickets
+    return tickets.filter(_any(name, values, user))
+
+
+def _any(name: str, values: Sequence[str], user: User) -> Q:
     wanted = Q()
     for value in values:
         wanted |= _one(name, value, user)
-    return tickets.filter(wanted)
+    return wanted
 
 
 def _one(name: str, value: str, user: User) -> Q:

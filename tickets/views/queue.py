@@ -17,6 +17,7 @@ from tickets.actions.errors import Refused
 from tickets.live import changes_since, rows_html
 from tickets.models import ORDERS, Order, Place, Ticket, leads
 from tickets.models.ticket import TicketQuerySet
+from tickets.views.bulk import bar
 from tickets.views.choices import Choices
 from tickets.views.filters import Filters
 from tickets.views.frame import person
@@ -43,7 +44,7 @@ def page(request: HttpRequest) -> HttpResponse:
     template = "tickets/queue.html#queue" if request.headers.get("HX-Target") == "queue" else "tickets/queue.html"
     choices = Choices.now()
     context = queue_context(user, filters, choices)
-    context |= {"choices": choices.of(filters), "chips": list(filters.chips(choices.names))}
+    context |= {"choices": choices.of(filters), "chips": list(filters.chips(choices.names)), **bar(user)}
     return render(request, template, context)
 
 

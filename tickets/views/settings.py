@@ -33,10 +33,11 @@ def everybody(user: User) -> bool:
 
 PAGES = (
     SettingsPage("You", "tickets:settings", everybody),
+    SettingsPage("Notifications", "tickets:notification-choices", everybody),
+    SettingsPage("Macros", "tickets:macros", everybody),
     SettingsPage("SLA", "tickets:policies", leads),
     SettingsPage("Calendars", "tickets:calendars", leads),
     SettingsPage("Teams", "tickets:teams", leads),
-    SettingsPage("Notifications", "tickets:notification-choices", everybody),
 )
 
 

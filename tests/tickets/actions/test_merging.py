@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from tests.tickets.conftest import MakeTicket, last_seen
 from tickets import similar
-from tickets.actions import drafts, intake, merging, replies, review, snoozing, status, triage
+from tickets.actions import deleting, drafts, intake, joined, merging, replies, review, snoozing, status, triage
 from tickets.actions.errors import Conflict, Forbidden, Invalid, Refused
 from tickets.actions.merging import merge, unmerge
 from tickets.context import inquiry_of
@@ -52,9 +52,10 @@ def test_a_merged_ticket_is_closed_and_part_of_the_others_thread(agent: User, re
     assert Event.objects.filter(pgh_obj_id=twin.pk).latest("pgh_id").merged_into_id == reviewed.pk
 
 
-def test_undoing_it_restores_both_exactly(agent: User, lead: User, reviewed: Ticket, twin: Ticket) -> None:
+@pytest.mark.parametrize("was", ["waiting", "escalated"])
+def test_undoing_it_restores_both_exactly(agent: User, lead: User, reviewed: Ticket, twin: Ticket, was: str) -> None:
     later = timezone.now() + timedelta(days=1)
-    Ticket.objects.filter(pk=twin.pk).update(snoozed_until=later, assignee=lead)
+    Ticket.objects.filter(pk=twin.pk).update(snoozed_until=later, assignee=lead, status=was)
     status.change(ticket=reviewed, status=Status.RESOLVED, by=agent)
     before = _row(twin), _row(reviewed)
     merge(ticket=twin, into=reviewed, by=agent)
@@ -68,6 +69,16 @@ def test_undoing_it_restores_both_exactly(agent: User, lead: User, reviewed: Tic
     done = Merge.objects.get()
     assert (done.by, done.undone_by) == (agent, lead)
     assert _said(Message.objects.thread(reviewed)) == ["The CSV export stops half way."]
+
+
+def test_one_that_had_ended_ends_again_when_it_had(agent: User, reviewed: Ticket, twin: Ticket) -> None:
+    then = timezone.now() - timedelta(days=3)
+    Ticket.objects.filter(pk=twin.pk).update(status="resolved", resolved_at=then)
+    before = _row(twin), _row(reviewed)["status"]
+    merge(ticket=twin, into=reviewed, by=agent)
+    unmerge(ticket=twin, by=agent)
+    assert (_row(twin), _row(reviewed)["status"]) == before
+    assert before[0]["resolved_at"] == then
 
 
 def test_what_the_customer_writes_to_the_merged_one_lands_in_the_other(
@@ -289,3 +300,19 @@ def test_of_two_who_bring_it_back_at_once_one_does(agent: User, lead: User, revi
     merging.merge(ticket=twin, into=reviewed, by=agent)
     refused = _at_once(lambda: unmerge(ticket=twin, by=agent), lambda: unmerge(ticket=twin, by=lead))
     assert refused == ["", "not_merged"]
+
+
+def test_a_ticket_that_others_are_part_of_is_not_deleted(
+    agent: User, lead: User, reviewed: Ticket, twin: Ticket, stranger: Ticket
+) -> None:
+    merge(ticket=stranger, into=twin, by=agent)
+    merge(ticket=twin, into=reviewed, by=agent)
+    with pytest.raises(Conflict, match="Bring them back first"):
+        deleting.delete(ticket=reviewed, by=lead)
+    deleting.delete(ticket=stranger, by=lead)  # what is deleted follows all the same
+    unmerge(ticket=twin, by=agent)
+    deleting.restore(ticket=stranger, by=lead)
+    assert _row(stranger)["merged_into_id"] == twin.pk
+    with pytest.raises(Conflict, match="not there any more"):
+        deleting.delete(ticket=reviewed, by=lead)
+        merging.put_back(ticket=reviewed, into=joined.hold(reviewed.pk)[reviewed.pk], by=lead)

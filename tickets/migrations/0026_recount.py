@@ -7,6 +7,6 @@ def ask(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tickets", "0022_promises")]
+    dependencies = [("tickets", "0025_promises")]
 
     operations = [migrations.RunPython(ask, migrations.RunPython.noop)]

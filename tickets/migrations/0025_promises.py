@@ -14,7 +14,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tickets', '0021_joined_again'),
+        ("tickets", "0024_bulk"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
