@@ -30,6 +30,7 @@ from tickets.models import (
     Agent,
     ApiKey,
     Audit,
+    Calendar,
     Category,
     Component,
     Delivery,
@@ -38,10 +39,12 @@ from tickets.models import (
     Event,
     Example,
     FitRun,
+    Holiday,
     ImportRun,
     Message,
     Requester,
     Review,
+    SlaEvent,
     SlaPolicy,
     Source,
     Status,
@@ -196,7 +199,7 @@ def _spelled(name: str, value: Any) -> Any:
 
 
 class LabelAdmin(Admin):
-    list_display = ("name", "key", "description", "active")
+    list_display: tuple[str, ...] = ("name", "key", "description", "active")
     list_filter = ("active",)
     search_fields = ("name", "key", "aliases")
 
@@ -207,12 +210,39 @@ class LabelAdmin(Admin):
         return False  # old tickets keep their labels: set one inactive instead
 
 
-admin.site.register([Category, Component, Team], LabelAdmin)
+admin.site.register([Category, Component], LabelAdmin)
+
+
+@admin.register(Team)
+class TeamAdmin(LabelAdmin):
+    list_display = ("name", "key", "calendar", "auto_assign", "active")
+    list_select_related = ("calendar",)
 
 
 @admin.register(SlaPolicy)
 class SlaPolicyAdmin(Admin):
-    list_display = ("priority", "response_minutes", "hours")
+    """Whatever is changed here, the database has every open ticket reckoned anew."""
+
+    list_display = ("__str__", "response_minutes", "next_response_minutes", "resolution_minutes", "calendar")
+    list_select_related = ("team", "source", "calendar")
+
+
+class HolidayInline(Inline):
+    model = Holiday
+    extra = 1
+
+
+@admin.register(Calendar)
+class CalendarAdmin(Admin):
+    list_display = ("name", "time_zone", "summary")
+    inlines = (HolidayInline,)
+
+
+@admin.register(SlaEvent)
+class SlaEventAdmin(ReadOnly, OfVisibleTickets):
+    list_display = ("ticket", "target", "kind", "due_at", "at")
+    list_filter = ("target", "kind")
+    list_select_related = ("ticket",)
 
 
 class SourceForm(_SourceForm):

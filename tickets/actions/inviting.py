@@ -62,9 +62,7 @@ def revoke(*, invitation: Invitation, by: User) -> None:
         raise Conflict("decided", "This invitation was accepted or taken back already.")
 
 
-def accept(
-    *, invitation: Invitation, username: str, first_name: str, last_name: str, password: str | None
-) -> User:
+def accept(*, invitation: Invitation, username: str, first_name: str, last_name: str, password: str | None) -> User:
     """Make the account that was offered. Without a password (None) its person signs in with a provider or a passkey.
 
     An empty user name is made from the address. Raises Invalid naming the field, Conflict when the offer has ended.
@@ -106,8 +104,12 @@ def _check(user: User, password: str | None) -> None:
 
 def _free_name(email: str) -> str:
     base = _odd.sub("", email.partition("@")[0])[:100] or "colleague"
-    taken = {name.lower() for name in User.objects.filter(username__istartswith=base).values_list("username", flat=True)}
-    return next(name for number in range(len(taken) + 1) if (name := base + (str(number + 1) if number else "")) not in taken)
+    taken = {
+        name.lower() for name in User.objects.filter(username__istartswith=base).values_list("username", flat=True)
+    }
+    return next(
+        name for number in range(len(taken) + 1) if (name := base + (str(number + 1) if number else "")) not in taken
+    )
 
 
 def _cut(name: str) -> str:
