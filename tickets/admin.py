@@ -88,7 +88,7 @@ def _one_password(request: HttpRequest, extra_context: object = None) -> HttpRes
 
 
 admin.site.login = _one_sign_in  # type: ignore[method-assign]
-admin.site.password_change = _one_password  # type: ignore[method-assign]
+admin.site.password_change = _one_password  # type: ignore[method-assign, assignment]
 admin.site.has_permission = lambda request: reaches_administration(request.user)  # type: ignore[method-assign]
 # Secrets of people, or settings that come from the environment: nothing to look at or to change here.
 admin.site.unregister([Authenticator, EmailAddress, SocialAccount, SocialApp, SocialToken, UserSession])

@@ -92,7 +92,7 @@ def reset_second_factor(*, user: User, by: User) -> int:
     with transaction.atomic():
         held = _lock(user)
         _mind_superusers(held, by)
-        count, _ = Authenticator.objects.filter(user=held).delete()
+        count: int = Authenticator.objects.filter(user=held).delete()[0]
         end_all(user=held)
     return count
 

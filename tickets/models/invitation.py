@@ -78,7 +78,7 @@ class Invitation(models.Model):
 
     @property
     def link(self) -> str:
-        return settings.BASE_URL + reverse("tickets:invitation", args=[self.signed_id])
+        return f"{settings.BASE_URL}{reverse('tickets:invitation', args=[self.signed_id])}"
 
     @classmethod
     def of(cls, signed: str) -> Invitation | None:

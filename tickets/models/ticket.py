@@ -104,7 +104,7 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
         return self.filter(pk__in=stuck.values("pk"))
 
     def visible_to(self, user: User) -> Self:
-        """An agent with teams sees these teams' tickets, those of Manual Review and those of no team; who left, none."""
+        """An agent with teams sees these teams' tickets, of Manual Review and of no team; who left sees none."""
         agent = Agent.of(user)
         if not user.is_active or (agent is None and not user.is_superuser):
             return self.none()

@@ -21,6 +21,4 @@ def device_of(user_agent: str) -> str:
     system = next((name for mark, name in SYSTEMS if mark in user_agent), "")
     if browser and system:
         return f"{browser} on {system}"
-    return (
-        browser or system or user_agent.split("/", maxsplit=1)[0].split(" ", maxsplit=1)[0][:30] or "An unknown program"
-    )
+    return browser or system or user_agent.partition("/")[0].partition(" ")[0][:30] or "An unknown program"

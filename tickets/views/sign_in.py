@@ -15,7 +15,7 @@ from allauth.mfa.base import views as factors
 from allauth.mfa.webauthn import views as passkeys
 from allauth.socialaccount.adapter import get_adapter as get_providers
 from django.contrib.auth.views import LogoutView
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
@@ -62,8 +62,19 @@ def offered(request: HttpRequest, **query: str) -> list[Offer]:
     return [Offer(one.sub_id, one.name, one.get_login_url(request, **query)) for one in found]
 
 
-_form = SignInView.as_view()
-_second_step = factors.AuthenticateView.as_view(template_name="entrance/second_step.html")
+def if_offered(key: str, view: View) -> View:
+    """A provider that the settings do not name has no pages here."""
+
+    def checked(request: HttpRequest, *args: Any, **named: Any) -> HttpResponseBase:
+        if key not in {one.key for one in offered(request)}:
+            raise Http404
+        return view(request, *args, **named)
+
+    return checked
+
+
+_form: View = SignInView.as_view()
+_second_step: View = factors.AuthenticateView.as_view(template_name="entrance/second_step.html")
 
 
 def sign_in(request: HttpRequest) -> HttpResponseBase:
@@ -74,7 +85,9 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
     def right(response: HttpResponseBase) -> bool:
         return response.status_code == 302
 
-    return _braked(request, _form, name, right, "sign_in.html", {"next": request.POST.get("next", "")})
+    return _braked(
+        request, _form, name, right=right, template="sign_in.html", extra={"next": request.POST.get("next", "")}
+    )
 
 
 def second_step(request: HttpRequest) -> HttpResponseBase:
@@ -83,7 +96,11 @@ def second_step(request: HttpRequest) -> HttpResponseBase:
     if login is None or login.user is None:
         return _second_step(request)
     mark = brake.mark("second step", str(login.user.pk))
-    return _braked(request, _second_step, mark, lambda _: request.user.is_authenticated, "entrance/second_step.html")
+
+    def right(_: HttpResponseBase) -> bool:
+        return request.user.is_authenticated
+
+    return _braked(request, _second_step, mark, right=right, template="entrance/second_step.html")
 
 
 def _again(view: View) -> View:
@@ -94,7 +111,11 @@ def _again(view: View) -> View:
             return view(request)
         mark = brake.mark("again", str(request.user.pk))
         return _braked(
-            request, view, mark, lambda _: bool(did_recently_reauthenticate(request)), "entrance/again_wait.html"
+            request,
+            view,
+            mark,
+            right=lambda _: bool(did_recently_reauthenticate(request)),
+            template="entrance/again_wait.html",
         )
 
     return counted
@@ -112,7 +133,13 @@ def braked_old_password(view: View) -> View:
         if request.method != "POST" or not isinstance(request.user, User):
             return view(request)
         mark = brake.mark("again", str(request.user.pk))
-        return _braked(request, view, mark, lambda response: response.status_code == 302, "entrance/again_wait.html")
+        return _braked(
+            request,
+            view,
+            mark,
+            right=lambda response: response.status_code == 302,
+            template="entrance/again_wait.html",
+        )
 
     return counted
 
@@ -151,7 +178,7 @@ class ForgottenView(account.PasswordResetView):
         return _Afterwards(self.get_success_url(), send)
 
 
-_forgotten = ForgottenView.as_view()
+_forgotten: View = ForgottenView.as_view()
 
 
 def forgotten(request: HttpRequest) -> HttpResponseBase:
@@ -192,6 +219,7 @@ def _braked(
     request: HttpRequest,
     view: View,
     person: str,
+    *,
     right: Callable[[HttpResponseBase], bool],
     template: str,
     extra: dict[str, Any] | None = None,
