@@ -49,7 +49,7 @@ def span(value: timedelta | None) -> str:
 
 @register.filter
 def milliseconds(value: float | str | None) -> str:
-    """Latency as people read it: 840 ms, 1.52 s, 12.4 s; a dash if there is none, which a template makes ""."""
+    """Latency as people read it: 840 ms, 1.52 s, 12.4 s; a dash if there is none (to a template, "")."""
     if value is None or isinstance(value, str):
         return UNKNOWN
     if value < 1000:

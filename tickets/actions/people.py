@@ -8,10 +8,10 @@ from allauth.mfa.models import Authenticator
 from django.db import transaction
 from django.utils import timezone
 
+from tickets.actions.assignment import release
 from tickets.actions.errors import Conflict, Forbidden, Invalid
 from tickets.actions.sessions import ROLE, end_all, look_again
-from tickets.live import announce
-from tickets.models import Agent, ApiKey, Invitation, SignInPolicy, Team, Ticket, administers
+from tickets.models import Agent, ApiKey, Invitation, SignInPolicy, Team, administers
 from triage.models import User
 
 MOST_CARRIED = 1000
@@ -59,7 +59,7 @@ def deactivate(*, user: User, by: User) -> int:
     if user.pk == by.pk:
         raise Conflict("oneself", "Nobody deactivates themselves: another admin has to.")
     with transaction.atomic():
-        tickets = list(Ticket.everything.open().filter(assignee=user).select_for_update(of=("self",)).order_by("pk"))
+        count = release(user=user, by=by)
         held = _lock(user)
         _mind_superusers(held, by)
         if administers(held):
@@ -67,13 +67,10 @@ def deactivate(*, user: User, by: User) -> int:
         now = timezone.now()
         held.is_active = False
         held.save(update_fields=["is_active"])
-        Ticket.everything.filter(pk__in=[ticket.pk for ticket in tickets]).update(assignee=None, updated_at=now)
-        for ticket in tickets:
-            announce(ticket, "changed")
         ApiKey.objects.filter(user=held, revoked_at=None).update(revoked_at=now)
         Invitation.objects.undecided().filter(invited_by=held).update(revoked_at=now)
         end_all(user=held)
-    return len(tickets)
+    return count
 
 
 def reactivate(*, user: User, by: User) -> None:

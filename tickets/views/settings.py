@@ -36,6 +36,8 @@ PAGES = (
     SettingsPage("You", "tickets:settings", everybody),
     SettingsPage("Security", "tickets:security", everybody),
     SettingsPage("Notifications", "tickets:notification-choices", everybody),
+    SettingsPage("People", "tickets:people", oversees),
+    SettingsPage("Security log", "tickets:security-log", oversees),
     SettingsPage("Macros", "tickets:macros", everybody),
     SettingsPage("SLA", "tickets:policies", leads),
     SettingsPage("Calendars", "tickets:calendars", leads),
