@@ -34,6 +34,7 @@ from tickets.models.person import Agent, Requester, leads
 from tickets.models.recount import Recount
 from tickets.models.replay import COMPARED, Comparison, Replay, ReplayTicket
 from tickets.models.review import Review
+from tickets.models.rule import Rule, RuleCause, RuleFiring, RuleVersion
 from tickets.models.search import SearchText
 from tickets.models.sla import SlaEvent, SlaPolicy
 from tickets.models.source import Source
@@ -43,6 +44,7 @@ from tickets.models.taxonomy import Category, Component
 from tickets.models.team import Team
 from tickets.models.ticket import PORTAL_SALT, SUBJECT_LIMIT, SUBMISSION, TEXT_LIMIT, Ticket, excerpt_of
 from tickets.models.view import View
+from tickets.models.webhook import Webhook, WebhookAttempt, WebhookCall
 
 __all__ = [
     "COMPARED",
@@ -92,6 +94,10 @@ __all__ = [
     "ReplayTicket",
     "Requester",
     "Review",
+    "Rule",
+    "RuleCause",
+    "RuleFiring",
+    "RuleVersion",
     "SearchText",
     "Sentiment",
     "Severity",
@@ -106,6 +112,9 @@ __all__ = [
     "Tier",
     "TriageState",
     "View",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookCall",
     "excerpt_of",
     "leads",
     "priority_of",
