@@ -35,6 +35,7 @@ from tickets.models.person import Agent, Requester, administers, leads, oversees
 from tickets.models.recount import Recount
 from tickets.models.replay import COMPARED, Comparison, Replay, ReplayTicket
 from tickets.models.review import Review
+from tickets.models.rule import Rule, RuleCause, RuleFiring, RuleVersion
 from tickets.models.search import SearchText
 from tickets.models.security_event import SecurityEvent, SignInPolicy
 from tickets.models.sla import SlaEvent, SlaPolicy
@@ -45,6 +46,7 @@ from tickets.models.taxonomy import Category, Component
 from tickets.models.team import Team
 from tickets.models.ticket import PORTAL_SALT, SUBJECT_LIMIT, SUBMISSION, TEXT_LIMIT, Ticket, excerpt_of
 from tickets.models.view import View
+from tickets.models.webhook import Webhook, WebhookAttempt, WebhookCall
 
 __all__ = [
     "COMPARED",
@@ -95,6 +97,10 @@ __all__ = [
     "ReplayTicket",
     "Requester",
     "Review",
+    "Rule",
+    "RuleCause",
+    "RuleFiring",
+    "RuleVersion",
     "SearchText",
     "SecurityEvent",
     "Sentiment",
@@ -111,6 +117,9 @@ __all__ = [
     "Tier",
     "TriageState",
     "View",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookCall",
     "administers",
     "excerpt_of",
     "leads",

@@ -329,6 +329,10 @@ class Ticket(Work):
     def decided_by_person(self, name: str) -> bool:
         return bool(self.provenance.get(name, {}).get("engine") == "person")
 
+    def held_by_rule(self, name: str) -> bool:
+        """Whether a rule set it as the ticket came in: then no reading moves it, only a person or another rule."""
+        return bool(self.provenance.get(name, {}).get("stays"))
+
     def value_of(self, name: str) -> Any:
         """The held value of a field as the API and a Verdict spell it: keys for labels, None for nothing."""
         held = getattr(self, name)

@@ -68,7 +68,7 @@ def furnish(people: dict[str, User | None], ticket: Ticket, other: Ticket) -> Wo
     invitation = Invitation.objects.create(email="new@example.org", invited_by=admin)
     session = UserSession.objects.create(user=agent, ip="127.0.0.1", session_key="k" * 32, user_agent="x")
     person = {"pk": agent.pk}
-    named = {
+    named: dict[str, dict[str, Any]] = {
         "tickets:comment": {"pk": comment.pk},
         "tickets:delivery": {"pk": delivery.pk},
         "tickets:link-removal": {"pk": link.pk},
