@@ -24,10 +24,8 @@ def invite(*, email: str, role: str, teams: Collection[Team], by: User) -> Invit
     """Offer a place; whoever was invited before gets a new link and the role now named, and the old link ends."""
     require_admin(by)
     address = email.replace("\x00", "").strip().lower()
-    try:
-        validate_email(address)
-    except ValidationError:
-        raise Invalid("no_address", "That is no e-mail address.", field="email") from None
+    if not _is_address(address):
+        raise Invalid("no_address", "That is no e-mail address.", field="email")
     if role not in Agent.Role.values:
         raise Invalid("not_a_choice", "That is no role.", field="role")
     known = User.objects.filter(email__iexact=address).first()
@@ -44,6 +42,14 @@ def invite(*, email: str, role: str, teams: Collection[Team], by: User) -> Invit
             held.save(update_fields=RENEWED)
         held.teams.set(teams)
     return held
+
+
+def _is_address(text: str) -> bool:
+    try:
+        validate_email(text)
+    except ValidationError:
+        return False
+    return len(text) <= 254  # as the column is, and no mail server takes longer ones
 
 
 def _new(address: str, role: str, by: User) -> Invitation:
