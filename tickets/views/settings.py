@@ -13,7 +13,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from tickets.models import Agent
+from tickets.models import Agent, leads
 from tickets.views.frame import person
 from triage.models import User
 
@@ -35,6 +35,8 @@ PAGES = (
     SettingsPage("You", "tickets:settings", everybody),
     SettingsPage("Notifications", "tickets:notification-choices", everybody),
     SettingsPage("Macros", "tickets:macros", everybody),
+    SettingsPage("Rules", "tickets:rules", leads),
+    SettingsPage("Webhooks", "tickets:webhooks", leads),
 )
 
 
