@@ -45,6 +45,7 @@ from tickets.models.suggestion import Suggestion
 from tickets.models.taxonomy import Category, Component
 from tickets.models.team import Team
 from tickets.models.ticket import PORTAL_SALT, SUBJECT_LIMIT, SUBMISSION, TEXT_LIMIT, Ticket, excerpt_of
+from tickets.models.vector import TicketVector
 from tickets.models.view import View
 from tickets.models.webhook import Webhook, WebhookAttempt, WebhookCall
 
@@ -114,6 +115,7 @@ __all__ = [
     "Suggestion",
     "Team",
     "Ticket",
+    "TicketVector",
     "Tier",
     "TriageState",
     "View",

@@ -39,11 +39,11 @@ PAGES = (
     SettingsPage("People", "tickets:people", oversees),
     SettingsPage("Security log", "tickets:security-log", oversees),
     SettingsPage("Macros", "tickets:macros", everybody),
+    SettingsPage("Rules", "tickets:rules", leads),
+    SettingsPage("Webhooks", "tickets:webhooks", leads),
     SettingsPage("SLA", "tickets:policies", leads),
     SettingsPage("Calendars", "tickets:calendars", leads),
     SettingsPage("Teams", "tickets:teams", leads),
-    SettingsPage("People", "tickets:people", oversees),
-    SettingsPage("Security log", "tickets:security-log", oversees),
 )
 
 
