@@ -71,7 +71,11 @@ class SlaPolicy(models.Model):
         ]
 
     def __str__(self) -> str:
-        named = [self.get_priority_display() if self.priority else "", self.team, self.source]
+        named = [
+            f"{self.priority} {self.get_priority_display()}".strip(),
+            self.team,
+            self.source and f"from {self.source}",
+        ]
         return ", ".join(str(one) for one in named if one) or "All tickets"
 
     def clean(self) -> None:

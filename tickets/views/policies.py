@@ -149,7 +149,8 @@ def _tried(given: QueryDict) -> SlaPolicy:
     """A policy as the form has it, which is not to be taken for the one that is stored."""
     tried = SlaPolicy(**_values(given))
     key = str(given.get("pk", ""))
-    tried.pk = int(key) if key.isdecimal() and len(key) < 18 else None
+    if key.isdecimal() and len(key) < 18:
+        tried.pk, tried._state.adding = int(key), False
     return tried
 
 

@@ -108,6 +108,9 @@ def test_an_example_says_when_a_ticket_of_friday_is_due(desk: Client, office: Ca
     form = {"response_minutes": "1h 30m", "next_response_minutes": "10m", "resolution_minutes": "8h", "warn": "80 %",
             "calendar": str(office.pk), "at": FRIDAY}  # fmt: skip
     told = text_of(desk.get("/settings/sla/preview/", form).content)
+    held = SlaPolicy.objects.create(priority="P1", calendar=office, team=Team.objects.get(key="hr"), response_minutes=1)
+    same = form | {"pk": str(held.pk), "priority": "P1", "team": "hr"}
+    assert text_of(desk.get("/settings/sla/preview/", same).content) == told  # a change of one that is there
     assert "Friday 27 November, 16:50 (Europe/Rome)" in told
     assert "First answer Mon 30 Nov, 10:20" in told
     assert "Next answer Fri 27 Nov, 17:00" in told
