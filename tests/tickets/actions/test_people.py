@@ -58,7 +58,7 @@ def test_the_log_never_holds_a_password_and_cannot_be_changed(agent: User) -> No
     assert not SecurityEvent.objects.filter(after__password__contains="$").exists()
     for attempt in (event.delete, lambda: SecurityEvent.objects.update(actor="nobody")):
         with pytest.raises(InternalError, match="append_only"), transaction.atomic():
-            attempt()  # type: ignore[no-untyped-call]
+            attempt()
 
 
 def test_only_admins_decide_about_people(agent: User, lead: User, auditor: User, colleague: User) -> None:

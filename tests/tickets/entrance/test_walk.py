@@ -107,6 +107,13 @@ TABLE = {
     "tickets:calendar-preview": READ_BY_LEADS,
     "tickets:calendar-deletion": LEADS,
     "tickets:teams": ("sfffyyy", "sfffnnf"),  # of no team in particular
+    "tickets:rules": KEPT_BY_LEADS,
+    "tickets:new-rule": READ_BY_LEADS,
+    "tickets:firings": READ_BY_LEADS,
+    "tickets:rule": ("sfffnnn", "sfffnnf"),  # there is none here
+    "tickets:rule-state": (NO_GET, "sfffnnf"),
+    "tickets:webhooks": KEPT_BY_LEADS,
+    "tickets:webhook": ("sfffnnn", "sfffnnf"),
     "tickets:replay-cancellation": LEADS,
     "tickets:replay-switch": LEADS,
     "tickets:queue": (OWN, NO_METHOD),  # to an outsider it is empty

@@ -92,6 +92,7 @@ def furnish(people: dict[str, User | None], ticket: Ticket, other: Ticket) -> Wo
         ),
         **{key: {"pk": SlaPolicy.objects.all()[0].pk} for key in ("tickets:policy", "tickets:policy-deletion")},
         **{key: {"pk": Calendar.objects.all()[0].pk} for key in ("tickets:calendar", "tickets:calendar-deletion")},
+        **{key: {"pk": 1} for key in ("tickets:rule", "tickets:rule-state", "tickets:webhook")},
         "mfa_edit_webauthn": {"pk": 1},
         "mfa_remove_webauthn": {"pk": 1},
         "tickets:portal-status": {"signed": ticket.signed_id},

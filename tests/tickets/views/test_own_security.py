@@ -23,7 +23,7 @@ def nothing_remembered() -> None:
 
 
 def signed_in(user: User, **browser: str) -> Client:
-    client = Client(**browser)
+    client = Client(**browser)  # type: ignore[arg-type]
     answer = client.post("/sign-in/", {"username": user.username, "password": "a long password"})
     assert answer.status_code == 302
     return client
