@@ -69,6 +69,8 @@ def _actor(row: SecurityEvent, names: dict[int, str]) -> str:
     kind, _, rest = row.actor.partition(":")
     if kind == "user" and rest.isdigit():
         return names.get(int(rest), f"Somebody who is gone ({rest})")
+    if kind == "command":
+        return f"The command {rest}"
     return {"visitor": "A visitor", "database": "The database"}.get(kind, rest or row.actor)
 
 

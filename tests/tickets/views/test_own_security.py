@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from allauth.usersessions.models import UserSession
@@ -22,8 +23,8 @@ def nothing_remembered() -> None:
     cache.clear()
 
 
-def signed_in(user: User, **browser: str) -> Client:
-    client = Client(**browser)  # type: ignore[arg-type]
+def signed_in(user: User, **browser: Any) -> Client:
+    client = Client(**browser)
     answer = client.post("/sign-in/", {"username": user.username, "password": "a long password"})
     assert answer.status_code == 302
     return client
