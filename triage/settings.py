@@ -282,6 +282,7 @@ TRIAGE_REUSE_DAYS = _read("TRIAGE_REUSE_DAYS", _number(int, 0, 3_650), "7")
 # Similar tickets: how many are shown, and from which cosine on.
 TRIAGE_SIMILAR_K = _read("TRIAGE_SIMILAR_K", _number(int, 1, 50), "5")
 TRIAGE_SIMILAR_FROM = _read("TRIAGE_SIMILAR_FROM", _number(float, 0, 1), "0.45")
+WEBHOOKS_PRIVATE = env.bool("TRIAGE_WEBHOOKS_PRIVATE", default=False)  # whether rules may call one's own network
 # For so many seconds a reply that was approved on the page can be taken back before it leaves.
 UNDO_SECONDS = _read("TRIAGE_UNDO_SECONDS", _number(int, 0, 300), "10")
 CLOSE_AFTER_DAYS = _read("TRIAGE_CLOSE_AFTER_DAYS", _number(int, 0, 36_500), "7")
@@ -308,7 +309,6 @@ FORM_PER_MINUTE = _read("TRIAGE_FORM_PER_MINUTE", _number(int, 0), "10")
 FORM_PER_HOUR = _read("TRIAGE_FORM_PER_HOUR", _number(int, 0), "60")
 
 # People
-AUTHENTICATION_BACKENDS = ["tickets.sign_in.DeskBackend"]
 AUTH_USER_MODEL = "triage.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

@@ -17,15 +17,10 @@ INSIDE = ("/", "/tickets/", "/tickets/?status=escalated", "/tickets/?q=nothing-h
           "/calls/", "/summary/", "/welcome/", "/settings/", "/settings/security/", "/settings/security/authenticator/",
           "/settings/security/passkeys/new/", "/settings/security/password/", "/settings/people/",
           "/settings/people/1/", "/settings/security-log/", "/replays/", "/replays/new/",
-          "/tickets/999999/")  # fmt: skip
-OUTSIDE = (
-    "/sign-in/",
-    "/sign-in/forgotten/",
-    "/sign-in/ended/",
-    "/invitation/forged/",
-    "/support/",
-    "/support/t/forged/",
-)
+          "/settings/sla/", "/settings/sla/new/", "/settings/calendars/", "/settings/calendars/new/",
+          "/settings/teams/", "/tickets/999999/")  # fmt: skip
+OUTSIDE = ("/sign-in/", "/sign-in/forgotten/", "/sign-in/ended/", "/invitation/forged/", "/support/",
+           "/support/t/forged/")  # fmt: skip
 
 
 def violations(page: Page) -> list[str]:

@@ -26,7 +26,7 @@ class DeskBackend(AuthenticationBackend):
 
     def get_user(self, user_id: int) -> User | None:
         """The person of a session, their place at the desk and what sign-in asks of them, in one query."""
-        person = User.objects.select_related("agent").annotate(
+        person = User.objects.select_related("agent", "habits").annotate(
             policy=Coalesce(Subquery(SignInPolicy.objects.values("second_factor")[:1]), Value(SignInPolicy.NOBODY)),
             has_second_factor=Exists(Authenticator.objects.filter(user=OuterRef("pk"), type__in=FACTORS)),
         )

@@ -14,7 +14,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tickets', '0026_recount'),
+        ("tickets", "0026_recount"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -35,6 +35,7 @@ from tickets.models.person import Agent, Requester, administers, leads, oversees
 from tickets.models.recount import Recount
 from tickets.models.replay import COMPARED, Comparison, Replay, ReplayTicket
 from tickets.models.review import Review
+from tickets.models.rule import Rule, RuleCause, RuleFiring, RuleVersion
 from tickets.models.search import SearchText
 from tickets.models.security_event import SecurityEvent, SignInPolicy
 from tickets.models.sla import SlaEvent, SlaPolicy
@@ -44,7 +45,9 @@ from tickets.models.suggestion import Suggestion
 from tickets.models.taxonomy import Category, Component
 from tickets.models.team import Team
 from tickets.models.ticket import PORTAL_SALT, SUBJECT_LIMIT, SUBMISSION, TEXT_LIMIT, Ticket, excerpt_of
+from tickets.models.vector import TicketVector
 from tickets.models.view import View
+from tickets.models.webhook import Webhook, WebhookAttempt, WebhookCall
 
 __all__ = [
     "COMPARED",
@@ -95,6 +98,10 @@ __all__ = [
     "ReplayTicket",
     "Requester",
     "Review",
+    "Rule",
+    "RuleCause",
+    "RuleFiring",
+    "RuleVersion",
     "SearchText",
     "SecurityEvent",
     "Sentiment",
@@ -108,9 +115,13 @@ __all__ = [
     "Suggestion",
     "Team",
     "Ticket",
+    "TicketVector",
     "Tier",
     "TriageState",
     "View",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookCall",
     "administers",
     "excerpt_of",
     "leads",

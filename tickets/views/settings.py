@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from tickets.entrance.backend import reaches_administration
-from tickets.models import Agent, oversees
+from tickets.models import Agent, leads, oversees
 from tickets.views.frame import person
 from triage.models import User
 
@@ -39,6 +39,11 @@ PAGES = (
     SettingsPage("People", "tickets:people", oversees),
     SettingsPage("Security log", "tickets:security-log", oversees),
     SettingsPage("Macros", "tickets:macros", everybody),
+    SettingsPage("Rules", "tickets:rules", leads),
+    SettingsPage("Webhooks", "tickets:webhooks", leads),
+    SettingsPage("SLA", "tickets:policies", leads),
+    SettingsPage("Calendars", "tickets:calendars", leads),
+    SettingsPage("Teams", "tickets:teams", leads),
 )
 
 

@@ -29,6 +29,8 @@ TICKET = ("snnyyyy", NO_METHOD)  # a page of a ticket
 DECISION = (NO_GET, "snnyyyf")  # something that is done to a ticket
 FORM = ("snnyyyf", "snnyyyf")  # the same, with a page before
 LEADS = (NO_GET, "sfffyyf")
+READ_BY_LEADS = ("sfffyyy", NO_METHOD)
+KEPT_BY_LEADS = ("sfffyyy", "sfffyyf")
 ADMINS = (NO_GET, "sffffyf")
 OVERSEEN = ("sffffyy", NO_METHOD)
 STAFF = ("sfyyyyy", NO_METHOD)
@@ -94,6 +96,24 @@ TABLE = {
     "tickets:replays": ("sfffyyy", "sfffyyf"),
     "tickets:new-replay": ("sfffyyy", NO_METHOD),
     "tickets:replay": ("sfffyyy", NO_METHOD),
+    "tickets:policies": READ_BY_LEADS,
+    "tickets:new-policy": KEPT_BY_LEADS,
+    "tickets:policy": KEPT_BY_LEADS,
+    "tickets:policy-preview": READ_BY_LEADS,
+    "tickets:policy-deletion": LEADS,
+    "tickets:calendars": READ_BY_LEADS,
+    "tickets:new-calendar": KEPT_BY_LEADS,
+    "tickets:calendar": KEPT_BY_LEADS,
+    "tickets:calendar-preview": READ_BY_LEADS,
+    "tickets:calendar-deletion": LEADS,
+    "tickets:teams": ("sfffyyy", "sfffnnf"),  # of no team in particular
+    "tickets:rules": KEPT_BY_LEADS,
+    "tickets:new-rule": READ_BY_LEADS,
+    "tickets:firings": READ_BY_LEADS,
+    "tickets:rule": ("sfffnnn", "sfffnnf"),  # there is none here
+    "tickets:rule-state": (NO_GET, "sfffnnf"),
+    "tickets:webhooks": KEPT_BY_LEADS,
+    "tickets:webhook": ("sfffnnn", "sfffnnf"),
     "tickets:replay-cancellation": LEADS,
     "tickets:replay-switch": LEADS,
     "tickets:queue": (OWN, NO_METHOD),  # to an outsider it is empty

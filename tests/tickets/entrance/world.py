@@ -13,6 +13,7 @@ from django.utils import timezone
 from analytics.models import Summary
 from tickets.models import (
     BulkRun,
+    Calendar,
     Delivery,
     Invitation,
     Link,
@@ -21,6 +22,7 @@ from tickets.models import (
     Notification,
     Replay,
     Review,
+    SlaPolicy,
     Split,
     Ticket,
     View,
@@ -88,6 +90,9 @@ def furnish(people: dict[str, User | None], ticket: Ticket, other: Ticket) -> Wo
         **dict.fromkeys(
             ("tickets:person", "tickets:deactivation", "tickets:factors-removal", "tickets:person-sessions-end"), person
         ),
+        **{key: {"pk": SlaPolicy.objects.all()[0].pk} for key in ("tickets:policy", "tickets:policy-deletion")},
+        **{key: {"pk": Calendar.objects.all()[0].pk} for key in ("tickets:calendar", "tickets:calendar-deletion")},
+        **{key: {"pk": 1} for key in ("tickets:rule", "tickets:rule-state", "tickets:webhook")},
         "mfa_edit_webauthn": {"pk": 1},
         "mfa_remove_webauthn": {"pk": 1},
         "tickets:portal-status": {"signed": ticket.signed_id},
