@@ -62,7 +62,8 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     ]
     return {
         "rail": items,
-        "may_replay": SimpleLazyObject(lambda: leads(user) or oversees(user)),
+        "may_replay": SimpleLazyObject(lambda: leads(user)),
+        "may_see_replays": SimpleLazyObject(lambda: leads(user) or oversees(user)),
         "checklist": SimpleLazyObject(lambda: checklist_for(user)),
         "banners": SimpleLazyObject(lambda: banners_for(user, paused=around["paused"])),
         "around": around,
