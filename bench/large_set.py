@@ -14,7 +14,7 @@ from typing import Any
 TEXTS, SUBJECTS, CLUSTERS, AGENTS, TEAMS, REQUESTERS = 20_000, 5_000, 5_000, 50, 10, 50_000
 DIMENSIONS = 384
 PORTION = 20_000
-TABLES = ("tickets_ticket", "tickets_message", "tickets_searchtext")
+TABLES = ("tickets_ticket", "tickets_message", "tickets_searchtext", "tickets_ticketvector")
 
 
 def make(tickets: int) -> dict[str, float]:
@@ -44,6 +44,10 @@ def make(tickets: int) -> dict[str, float]:
         cursor.execute(_MESSAGES)
         step("messages")
         cursor.execute(_SEARCH)
+        cursor.execute(
+            "INSERT INTO tickets_ticketvector (ticket_id, embedding) "
+            "SELECT number, embedding FROM tickets_ticket WHERE embedding IS NOT NULL ON CONFLICT DO NOTHING"
+        )
         step("words of the search")
         for definition in indexes:
             cursor.execute(definition)

@@ -37,7 +37,12 @@
     heard = Date.now();
     mine.onopen = function () { attempts = 0; heard = Date.now(); show("live"); catchUp(); tellPage("open"); if (lost) tellPage("again"); lost = false; };
     mine.onmessage = function (event) { heard = Date.now(); receive(JSON.parse(event.data)); };
-    mine.onclose = function () { if (mine === socket) { lost = true; retry(); } };
+    mine.onclose = function (event) {
+      if (mine !== socket) return;
+      lost = true;
+      retry();
+      if (event.code === 4401) probe();  // the session ended: the sign-in is shown at once; or the role is another
+    };
   }
   // What else a page shows of the desk has files of its own: they listen to "desk:…", and speak by window.desk.tell.
   function tellPage(what, detail) { document.dispatchEvent(new CustomEvent("desk:" + what, { detail: detail })); }

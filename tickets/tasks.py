@@ -17,7 +17,19 @@ from django.conf import settings
 from django.db import close_old_connections, connections
 from django.utils import timezone
 
-from tickets.actions import bulk, carrying, comparing, deliveries, fitting, mailings, promising, replay, triage
+from tickets.actions import (
+    bulk,
+    carrying,
+    comparing,
+    deliveries,
+    firing,
+    fitting,
+    mailings,
+    promising,
+    replay,
+    triage,
+    webhooks,
+)
 from tickets.actions.deliveries import Claimed
 from tickets.actions.snoozing import wake_due
 from tickets.actions.status import close_settled
@@ -71,6 +83,8 @@ class Drain:
         self.comparing: dict[asyncio.Task[None], Claimed] = {}
         self.batching: dict[asyncio.Task[None], Claimed] = {}
         self.altering: dict[asyncio.Task[None], Claimed] = {}
+        self.firing: dict[asyncio.Task[None], Claimed] = {}
+        self.calling: dict[asyncio.Task[None], Claimed] = {}
         self.worked = 0
 
     async def run(self) -> int:
@@ -109,6 +123,8 @@ class Drain:
         if self.queue == "interactive" and not self.mailing:
             for claimed in await sync_to_async(mailings.claim)(2):  # what customers wait for goes first
                 self.mailing[asyncio.create_task(_deliver(loop, senders, claimed, mailings.send))] = claimed
+        if self.queue == "interactive":
+            await self._take_up_rules(loop, senders)
         free = self.width - len(self.reading)
         if free > 0:
             for claimed in await sync_to_async(triage.claim)(free, self.lanes):
@@ -120,8 +136,17 @@ class Drain:
                     self.altering[asyncio.create_task(_deliver(loop, senders, claimed, bulk.work))] = claimed
             await self._take_up_replays(processor)
 
+    async def _take_up_rules(self, loop: asyncio.AbstractEventLoop, senders: ThreadPoolExecutor) -> None:
+        if not self.firing:
+            for claimed in await sync_to_async(firing.claim)(1):
+                self.firing[asyncio.create_task(_deliver(loop, senders, claimed, firing.work))] = claimed
+        if len(self.calling) < 4:
+            for claimed in await sync_to_async(webhooks.claim)(4 - len(self.calling)):
+                self.calling[asyncio.create_task(_deliver(loop, senders, claimed, webhooks.call))] = claimed
+
     def _windows(self) -> tuple[dict[asyncio.Task[None], Claimed], ...]:
-        return (self.sending, self.mailing, self.reading, self.comparing, self.batching, self.altering)
+        own = (self.sending, self.mailing, self.reading, self.comparing, self.batching)
+        return (*own, self.altering, self.firing, self.calling)
 
     async def _take_up_replays(self, processor: ThreadPoolExecutor) -> None:
         """In what imported tickets leave free, and never more than half of it, so that the next of them has room."""
@@ -165,11 +190,15 @@ class Drain:
             batches.renew(claimed.pk, claimed.claim)
         for claimed in list(self.altering.values()):
             bulk.renew(claimed)
+        for claimed in list(self.firing.values()):
+            firing.renew(claimed)
+        for claimed in list(self.calling.values()):
+            webhooks.renew(claimed)
 
     def _is_due(self) -> bool:
         if self.queue == "batch" and (ReplayTicket.objects.due(timezone.now()).exists() or batches.is_due()):
             return True
-        if self.queue == "batch" and bulk.is_due():
+        if bulk.is_due() if self.queue == "batch" else _rules_due():
             return True
         return _mail_due() or Ticket.objects.due_for_triage().filter(lane__in=self.lanes).exists()
 
@@ -221,6 +250,10 @@ def _mail_due() -> bool:
     return queued.exists() or mailings.due().exists()
 
 
+def _rules_due() -> bool:
+    return firing.is_due() or webhooks.is_due()
+
+
 def tend() -> None:
     """Every few seconds: take back what expired, close what is settled, forget what is old, ring for what is due."""
     triage.take_back_expired()
@@ -232,12 +265,13 @@ def tend() -> None:
     wake_due()
     promising.note_due()
     carrying.take_up()
+    firing.note_idle()
     ledger.close_abandoned()
     brake.forget()
     fitting.take_back_expired()
     fitting.ask_if_due()
     due = Ticket.objects.due_for_triage()
-    if _mail_due() or due.exists():
+    if _mail_due() or _rules_due() or due.exists():
         ring("interactive")
     batch = promising.is_behind() or fitting.is_due() or bulk.is_due()
     if batch or due.filter(lane=Lane.IMPORTED).exists():

@@ -14,10 +14,13 @@ from tests.running import RunningDesk
 pytestmark = pytest.mark.browser
 PHONE = {"width": 390, "height": 844}
 INSIDE = ("/", "/tickets/", "/tickets/?status=escalated", "/tickets/?q=nothing-has-this-word", "/tickets/{number}/",
-          "/calls/", "/summary/", "/welcome/", "/settings/", "/replays/", "/replays/new/",
+          "/calls/", "/summary/", "/welcome/", "/settings/", "/settings/security/", "/settings/security/authenticator/",
+          "/settings/security/passkeys/new/", "/settings/security/password/", "/settings/people/",
+          "/settings/people/1/", "/settings/security-log/", "/replays/", "/replays/new/",
           "/settings/sla/", "/settings/sla/new/", "/settings/calendars/", "/settings/calendars/new/",
           "/settings/teams/", "/tickets/999999/")  # fmt: skip
-OUTSIDE = ("/sign-in/", "/support/", "/support/t/forged/")
+OUTSIDE = ("/sign-in/", "/sign-in/forgotten/", "/sign-in/ended/", "/invitation/forged/", "/support/",
+           "/support/t/forged/")  # fmt: skip
 
 
 def violations(page: Page) -> list[str]:

@@ -67,7 +67,8 @@ def plant_demo() -> int:
     rows = json.loads((STARTER / "demo.json").read_text())
     sources = {kind: Source.objects.get(name=name) for kind, name in DOORS.items()}
     with transaction.atomic():
-        colleagues = _colleagues()
+        with acting("command:seed"):
+            colleagues = _colleagues()
         for number, row in enumerate(sorted(rows, key=lambda row: -row["days_ago"])):
             with acting("command:seed"):
                 _plant_ticket(row, sources[row["channel"]], colleagues[number % len(colleagues)])

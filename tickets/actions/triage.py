@@ -243,7 +243,7 @@ def _apply(ticket: Ticket, verdict: Verdict) -> None:
     """Hold the machine's values where no person decided; in the band `ask` a field holds nothing."""
     team = ticket.team
     for name, reading in verdict.fields.items():
-        if ticket.decided_by_person(name):
+        if ticket.decided_by_person(name) or ticket.held_by_rule(name):
             continue
         value = list(reading.value) if isinstance(reading.value, tuple) else reading.value
         try:

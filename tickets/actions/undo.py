@@ -16,6 +16,7 @@ from tickets.models.history import Change
 from triage.models import User
 from triage.pipeline.types import MANUAL_REVIEW
 
+MACHINES = ("machine:", "rule:")
 _CHANGED_SINCE = "This was changed or decided meanwhile. Look at what is there now."
 
 
@@ -27,7 +28,7 @@ def undoable(ticket: Ticket, changes: Sequence[Change]) -> dict[str, Change]:
     return {
         name: change
         for name, change in latest.items()
-        if change.actor.startswith("machine:") and _stands(ticket, name) and not _is_nothing(change, ticket)
+        if change.actor.startswith(MACHINES) and _stands(ticket, name) and not _is_nothing(change, ticket)
     }
 
 
@@ -70,7 +71,7 @@ def _snapshots(ticket: Ticket, event: int) -> tuple[Event, Event]:
     events = Event.objects.filter(pgh_obj_id=ticket.pk)
     after = events.filter(pgh_id=event).first()
     before = events.filter(pgh_id__lt=event).order_by("-pgh_id").first()
-    if after is None or before is None or not after.actor.startswith("machine:"):
+    if after is None or before is None or not after.actor.startswith(MACHINES):
         raise Invalid("no_such_change", "There is no such change of the machine's to undo.")
     return after, before
 

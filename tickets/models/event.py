@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pghistory
 from django.db import models
 
+from tickets.models.causes import EVENT_TRIGGERS
 from tickets.models.ticket import Ticket
 
 TRACKED = (
@@ -60,6 +61,7 @@ else:
         context_id_field=None,
         append_only=True,
         model_name="Event",
+        meta={"triggers": EVENT_TRIGGERS},
     )
 
 

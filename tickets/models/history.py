@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from tickets.models.event import TRACKED, Event
 from tickets.models.labels import Named, all_labels
+from tickets.models.rule import Rule
 from tickets.models.ticket import Ticket
 from triage.models import User
 
@@ -54,12 +55,16 @@ def _change(event: Event, label: str, name: str, old: Any, new: Any) -> Change:
     return Change(event.pgh_created_at, event.actor, label, name, old, new, event.correlation_id, event.pgh_id)
 
 
-def _people(events: Iterable[Event]) -> dict[str, str]:
-    """{"user:7": "Ada Lovelace"} for everybody whom these events name, as actor or assignee."""
+def _people(events: Sequence[Event]) -> dict[str, str]:
+    """{"user:7": "Ada Lovelace", "rule:3": "Rule Refunds"} for those whom these events name, as actor or assignee."""
     named = {event.actor for event in events if event.actor.startswith("user:")}
     keys = {int(actor.removeprefix("user:")) for actor in named}
     keys |= {event.assignee_id for event in events if event.assignee_id}
-    return {f"user:{user.pk}": user.label for user in User.objects.filter(pk__in=keys)}
+    found = {f"user:{user.pk}": user.label for user in User.objects.filter(pk__in=keys)}
+    rules = {int(event.actor.removeprefix("rule:")) for event in events if event.actor.startswith("rule:")}
+    if rules:
+        found |= {rule.actor: f"Rule \u201c{rule.name}\u201d" for rule in Rule.objects.filter(pk__in=rules)}
+    return found
 
 
 def _machine_label(actor: str) -> str:

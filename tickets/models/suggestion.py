@@ -4,6 +4,7 @@ import pgtrigger
 from django.db import models
 from django.db.models import Q
 
+from tickets.models.causes import SUGGESTION_TRIGGERS
 from tickets.models.message import Message
 from tickets.models.ticket import Ticket
 
@@ -39,7 +40,7 @@ class Suggestion(models.Model):
         indexes = [
             models.Index(fields=["basis", "-created_at"], condition=~Q(basis=""), name="suggestion_basis"),
         ]
-        triggers = [pgtrigger.Protect(name="never_changed", operation=pgtrigger.Update)]
+        triggers = [pgtrigger.Protect(name="never_changed", operation=pgtrigger.Update), *SUGGESTION_TRIGGERS]
 
     def __str__(self) -> str:
         return f"Suggestion {self.pk} for #{self.ticket_id}"

@@ -14,7 +14,7 @@ from django.db.models import Q, Value
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
-from pgvector.django import CosineDistance, HalfVectorField, HnswIndex
+from pgvector.django import CosineDistance, HalfVectorField
 
 from tickets.models.choices import (
     ENDED,
@@ -36,6 +36,7 @@ from tickets.models.search import TICKET_TRIGGERS, query_of
 from tickets.models.source import Source
 from tickets.models.taxonomy import Category, Component
 from tickets.models.team import Team
+from tickets.models.vector import VECTOR_TRIGGERS
 from tickets.models.work import Work
 from tickets.promises import TARGETS, Promise, look_at, next_of
 from triage.models import Pause
@@ -104,10 +105,12 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
         return self.filter(pk__in=stuck.values("pk"))
 
     def visible_to(self, user: User) -> Self:
-        """An agent with teams sees these teams' tickets, those of Manual Review and those of no team."""
+        """An agent with teams sees these teams' tickets, of Manual Review and of no team; who left sees none."""
         agent = Agent.of(user)
+        if not user.is_active or (agent is None and not user.is_superuser):
+            return self.none()
         if agent is None:
-            return self if user.is_superuser else self.none()
+            return self
         if agent.sees_everything:
             return self
         return self.filter(Q(team__in=[team.pk for team in agent.seen_teams]) | Q(team=None))
@@ -143,7 +146,8 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
 
     def nearest(self, vector: Sequence[float]) -> Self:
         """Ordered by likeness to a vector of the shipped embedding; adds `distance` (1 - cosine)."""
-        return self.exclude(embedding=None).annotate(distance=CosineDistance("embedding", vector)).order_by("distance")
+        near = self.filter(vector__isnull=False).annotate(distance=CosineDistance("vector__embedding", vector))
+        return near.order_by("distance")
 
 
 class _Kept(models.Manager["Ticket"]):
@@ -231,7 +235,7 @@ class Ticket(Work):
 
     class Meta:
         ordering = ["-number"]
-        triggers = [*TICKET_TRIGGERS, *CLOCK_TRIGGERS]
+        triggers = [*TICKET_TRIGGERS, *CLOCK_TRIGGERS, *VECTOR_TRIGGERS]
         constraints = [
             models.UniqueConstraint(
                 fields=["source", "external_id"], condition=~Q(external_id=""), name="one_ticket_an_external_id"
@@ -280,9 +284,6 @@ class Ticket(Work):
             models.Index(Coalesce("due_at", Value(LATEST)), "number", name="ticket_due_first"),
             models.Index(fields=["merged_into"], condition=~Q(merged_into=None), name="ticket_merged"),
             models.Index(fields=["snoozed_until"], condition=~Q(snoozed_until=None), name="ticket_snoozed"),
-            HnswIndex(
-                name="ticket_nearest", fields=["embedding"], opclasses=["halfvec_cosine_ops"], m=16, ef_construction=64
-            ),
         ]
 
     def __str__(self) -> str:
@@ -326,6 +327,10 @@ class Ticket(Work):
 
     def decided_by_person(self, name: str) -> bool:
         return bool(self.provenance.get(name, {}).get("engine") == "person")
+
+    def held_by_rule(self, name: str) -> bool:
+        """Whether a rule set it as the ticket came in: then no reading moves it, only a person or another rule."""
+        return bool(self.provenance.get(name, {}).get("stays"))
 
     def value_of(self, name: str) -> Any:
         """The held value of a field as the API and a Verdict spell it: keys for labels, None for nothing."""

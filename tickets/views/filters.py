@@ -54,7 +54,13 @@ NEEDS = {
     "delivery": ("A look at its delivery", TicketQuerySet.undelivered),
 }
 BANDS = {"apply": "Applied", "suggest": "Suggested", "ask": "Unsure", "person": "Decided by a person"}
-ENGINES = {"local": "Local engine", "model": "Language model", "rules": "Keywords", "person": "A person"}
+ENGINES = {
+    "local": "Local engine",
+    "model": "Language model",
+    "rules": "Keywords",
+    "rule": "A rule",
+    "person": "A person",
+}
 YES_NO = {"yes": "Yes", "no": "No"}
 # Those that stand in the bar, each one value at a time; the others are a click away.
 AT_HAND = ("team", "category", "priority", "source", "assignee", "needs")

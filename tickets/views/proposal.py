@@ -22,7 +22,13 @@ CHOICES: dict[str, list[tuple[str, str]]] = {
     "is_technical": [("true", "Yes"), ("false", "No")],
 }
 WORDS = {"is_technical": "Technical"}
-ENGINES = {"local": "Local model", "model": "Language model", "rules": "Keywords", "person": "A person"}
+ENGINES = {
+    "local": "Local model",
+    "model": "Language model",
+    "rules": "Keywords",
+    "rule": "A rule",
+    "person": "A person",
+}
 BANDS = {"apply": "Applied", "suggest": "Suggested", "ask": "Unsure"}
 
 

@@ -200,6 +200,7 @@ def test_the_queue_takes_as_many_queries_for_fifty_rows_as_for_one(
 ) -> None:
     for number in range(12):
         make_ticket(title=f"Ticket {number}")
+    desk.get("/tickets/")  # the first request of a session puts it on its person's list
     with django_assert_max_num_queries(15):  # type: ignore[operator]
         desk.get("/tickets/")
 

@@ -23,7 +23,7 @@ from tickets.channels.base import (
 StatusWord = Literal["new", "in_review", "escalated", "waiting", "resolved", "closed"]
 StateWord = Literal["submitted", "processing", "triaged", "failed"]
 BandWord = Literal["apply", "suggest", "ask"]
-EngineWord = Literal["local", "model", "rules", "person"]
+EngineWord = Literal["local", "model", "rules", "rule", "person"]
 PriorityCode = Literal["P1", "P2", "P3", "P4"]
 Words = Annotated[str, BeforeValidator(clean_line)]
 

@@ -10,6 +10,8 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
+from triage.correlation import acting
+
 
 class Command(BaseCommand):
     help = "Migrate, plant the taxonomy (no demo tickets), and make the user admin if ADMIN_PASSWORD is set."
@@ -24,6 +26,11 @@ class Command(BaseCommand):
 
 def ensure_admin() -> str | None:
     """Make the user admin, or give it ADMIN_PASSWORD. Returns the password to show once: one that was made up here."""
+    with acting("command:prepare"):
+        return _ensure_admin()
+
+
+def _ensure_admin() -> str | None:
     users = get_user_model().objects
     given = os.environ.get("ADMIN_PASSWORD", "")
     admin = users.filter(username="admin").first()

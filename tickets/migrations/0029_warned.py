@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tickets', '0026_recount'),
+        ("tickets", "0028_security_events"),
     ]
 
     operations = [
