@@ -17,9 +17,10 @@ INSERT INTO tickets_ticket (
     tags, language, summary, provenance, escalated, escalation_reason, embedding, text_hash, created_at, updated_at,
     attempts, claim, not_before, error, team_id)
 SELECT 1000000 + g, gen_random_uuid(), 'Ticket ' || g, '', NULL, (SELECT min(id) FROM tickets_source), '', '', '', '',
-    0, 'cascade', '', CASE WHEN g % 5 = 0 THEN 'waiting' ELSE 'in_review' END, 'triaged', 'P' || (1 + g % 4), '', '',
-    '', '{}', 'en', '', '{}', false, '', (SELECT embedding FROM tickets_ticket WHERE embedding IS NOT NULL LIMIT 1), '',
-    now() - interval '1 minute' * (g % 30), now(), 0, 0, now(), '', (SELECT min(id) FROM tickets_team)
+    0, 'cascade', '', CASE WHEN g %% 5 = 0 THEN 'waiting' ELSE 'in_review' END, 'triaged', 'P' || (1 + g %% 4), '', '',
+    '', '{}', 'en', '', '{}', false, '',
+    (SELECT array_agg(random())::halfvec(384) FROM generate_series(1, 384) WHERE g > 0), '',
+    now() - interval '1 minute' * (g %% 30), now(), 0, 0, now(), '', (SELECT min(id) FROM tickets_team)
 FROM generate_series(1, %s) g
 """
 _MESSAGES = """

@@ -16,8 +16,12 @@ from tickets.models import Team, Ticket
 from triage.models import User
 
 
-def assign(*, ticket: Ticket, to: User | None, by: User | None, instead_of: User | str | None = "") -> Ticket:
+def assign(
+    *, ticket: Ticket, to: User | None, by: User | None, instead_of: User | str | None = "", rule: str = ""
+) -> Ticket:
     """Give the ticket to a person of the staff, or to nobody: the machine then leaves it so.
+
+    With the name of a `rule` it is not a person's choice, and another rule or person may choose again.
 
     `instead_of` is whom the person saw there, if they saw it: raises Conflict when somebody else has it meanwhile.
     Raises Invalid for whoever does not work for the ticket's team.
@@ -31,7 +35,7 @@ def assign(*, ticket: Ticket, to: User | None, by: User | None, instead_of: User
             has = f"{held.assignee.label} has it" if held.assignee else "nobody has it"
             raise Conflict("assigned_meanwhile", f"Somebody was quicker: {has} now. Look again before you change that.")
         is_new = held.assignee != to
-        give(held, to, by_person=True)
+        give(held, to, by_person=not rule, reason=f"Given by the rule {rule}." if rule else "")
         held.save(update_fields=[*ASSIGNMENT, "updated_at"])
         announce(held, "changed")
         if is_new:

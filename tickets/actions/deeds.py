@@ -162,13 +162,15 @@ class Assign(Doing):
             return Step(words, before, before, SO_ALREADY)
         if ticket.assignee and _given_by_person(ticket):
             return Step(words, before, before, "Left as it is: a person gave it to somebody.")
+        if ticket.provenance.get("assignee", {}).get("nobody"):
+            return Step(words, before, before, "Left as it is: a person said that nobody has it.")
         if not colleagues_of(ticket).filter(pk=to.pk).exists():
             return Step(words, before, before, f"{to.label} does not work for this ticket's team.")
         return Step(words, before, to.username)
 
     @classmethod
     def act(cls, deed: Deed, ticket: Ticket, rule: Rule, kind: str) -> str:
-        ticket.assignee = assign(ticket=ticket, to=_person(deed), by=None).assignee
+        ticket.assignee = assign(ticket=ticket, to=_person(deed), by=None, rule=rule.name).assignee
         return ""
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from tickets.actions.notifying import notify
 from tickets.colleagues import leads_of, members_of
-from tickets.live import announce
+from tickets.live import announce_many
 from tickets.models import Recount, SlaEvent, Ticket
-from tickets.models.ticket import SLA, TicketQuerySet
+from tickets.models.ticket import TicketQuerySet
 from tickets.policies import Policies
 from tickets.promises import Promise, promised
 from tickets.stories import stories_of
@@ -107,18 +108,35 @@ def _keep(tickets: Sequence[Ticket], now: datetime) -> None:
     before = {ticket.pk: (ticket.sla.get("promises", {}), ticket.due_at, ticket.sla_look_at) for ticket in tickets}
     _reckon(tickets, now)
     noted = [event for ticket in tickets for event in _note(ticket, now)]
-    changed = []
+    changed, only_looked_at = [], []
     for ticket in tickets:
         promises, due_at, look_at = before[ticket.pk]
         if (promises, due_at) != (ticket.sla["promises"], ticket.due_at):
             ticket.updated_at = now  # a desk that was away asks for what changed since
-            announce(ticket, "changed")
             changed.append(ticket)
         elif look_at != ticket.sla_look_at:
-            changed.append(ticket)
-    Ticket.objects.bulk_update(changed, [*SLA, "updated_at"])
+            only_looked_at.append(ticket)
+    _save([*changed, *only_looked_at])
+    announce_many(changed, moved=False)
     for event in noted:
         _tell(event)
+
+
+_SAVE = """
+    UPDATE tickets_ticket SET sla = new.sla::jsonb, due_at = new.due_at, sla_look_at = new.look_at,
+        updated_at = new.updated_at
+    FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])
+        AS new (number, sla, due_at, look_at, updated_at)
+    WHERE tickets_ticket.number = new.number
+"""
+
+
+def _save(tickets: Sequence[Ticket]) -> None:
+    """The fields of SLA in one statement: for hundreds of rows bulk_update takes four times as long."""
+    if tickets:
+        rows = [(one.pk, json.dumps(one.sla), one.due_at, one.sla_look_at, one.updated_at) for one in tickets]
+        with connection.cursor() as cursor:
+            cursor.execute(_SAVE, [list(column) for column in zip(*rows, strict=True)])
 
 
 def _note(ticket: Ticket, now: datetime) -> list[SlaEvent]:

@@ -268,6 +268,18 @@ def test_it_takes_a_ticket_from_nobody_to_whom_a_person_gave_it(reviewed: Ticket
     assert "a person gave it" in RuleFiring.objects.get().did[0]["note"]
 
 
+def test_it_leaves_a_ticket_that_a_person_gave_to_nobody(reviewed: Ticket, agent: User, lead: User) -> None:
+    from tickets.actions.assignment import assign
+
+    make_rule(lead, {"do": "assign", "values": ["ada"]})
+    assign(ticket=reviewed, to=None, by=lead)
+    _prioritise(reviewed, "P1", lead)
+    fire_all()
+    reviewed.refresh_from_db()
+    assert reviewed.assignee is None
+    assert "nobody has it" in RuleFiring.objects.order_by("-pk")[0].did[0]["note"]
+
+
 def test_a_ticket_of_nobody_is_assigned_and_its_person_told(reviewed: Ticket, agent: User, lead: User) -> None:
     make_rule(lead, {"do": "assign", "values": ["ada"]}, conditions=[{"fact": "assignee", "op": "unset"}])
     _prioritise(reviewed, "P1", lead)
@@ -275,6 +287,7 @@ def test_a_ticket_of_nobody_is_assigned_and_its_person_told(reviewed: Ticket, ag
     reviewed.refresh_from_db()
     assert reviewed.assignee == agent
     assert Notification.objects.get(kind="assigned").user == agent
+    assert not reviewed.decided_by_person("assignee")
 
 
 def test_nobody_is_given_a_ticket_that_they_do_not_see(reviewed: Ticket, colleague: User, lead: User) -> None:

@@ -392,7 +392,7 @@ def test_a_row_that_turned_is_announced(reviewed: Ticket, agent: User, monkeypat
     _late(reviewed, agent, 5 * HOUR)
     clock()
     heard: list[int] = []
-    monkeypatch.setattr(promising, "announce", lambda ticket, kind: heard.append(ticket.number))
+    monkeypatch.setattr(promising, "announce_many", lambda tickets, moved: heard.extend(one.number for one in tickets))
     stamp = Ticket.objects.get(pk=reviewed.pk).updated_at
     clock()
     assert heard == []
