@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from django.contrib.auth import get_backends
 
 from tickets.actions.review import may_decide
 from tickets.live import SHOWN, Audience, Changes, Presence, audience_of, may_see
@@ -118,6 +119,12 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
         """Something is new for this person: their browser asks what it is."""
         await self.send_json({"type": "news"})
 
+    async def person_changed(self, event: dict[str, Any]) -> None:
+        """A session ended, or the person was given another role or other teams: out, if that concerns this desk."""
+        if event["why"] == "role" or await self._signed_out() or await self._audience() != self.audience:
+            await self._do(AWAY)
+            await self.close(code=SIGNED_OUT)
+
     # Inside
 
     async def _flush(self) -> None:
@@ -208,5 +215,5 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
 
 
 def _audience_of_pk(pk: int) -> Audience | None:
-    user = User.objects.filter(pk=pk).first()
-    return audience_of(user) if user else None
+    user = get_backends()[0].get_user(pk)
+    return audience_of(user) if isinstance(user, User) and not user.owes_second_factor else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 
-from tickets.models import Agent, ApiKey, Event, Review
+from tickets.models import Agent, ApiKey, Event, Review, administers
 from triage.models import User
 
 
@@ -46,7 +46,7 @@ def checklist_for(user: User) -> Checklist:
     """The steps as they stand. `shown` on the dashboard: to who may settle them, until dismissed or all done."""
     steps = (_approve(user), _mail(), _model(), _colleagues(), _form(), _api_key())
     dismissed = Agent.objects.filter(user=user, first_steps_dismissed=True).exists()
-    return Checklist(steps, shown=user.is_staff and not dismissed and not all(step.done for step in steps))
+    return Checklist(steps, shown=administers(user) and not dismissed and not all(step.done for step in steps))
 
 
 def _approve(user: User) -> Step:
@@ -92,7 +92,7 @@ def _colleagues() -> Step:
         "Invite colleagues and sort them into teams",
         "A colleague with teams sees these teams' tickets and what waits for manual review; one without sees all.",
         done=able > 1,
-        address="/admin/tickets/agent/",
+        address="/settings/people/",
         address_word="People",
     )
 

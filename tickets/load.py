@@ -70,3 +70,14 @@ def suggested_of(ticket: Ticket, carriers: Iterable[Carrier]) -> Carrier | None:
     free = (one for one in carriers if one.member and one.available and one.load < one.capacity)
     never = datetime.min.replace(tzinfo=UTC)
     return min(free, key=lambda one: (one.load, one.given_at or never, one.user.agent.pk), default=None)
+
+
+def members_with_load() -> dict[int, list[Carrier]]:
+    """{team: its members, by name}, whether they are here or away. Two queries."""
+    listed: Any = Agent.objects.filter(user__is_active=True).exclude(role=Agent.Role.AUDITOR).select_related("user")
+    listed = listed.annotate(load=_open_tickets_of("user")).order_by("user__first_name", "user__username")
+    found: dict[int, list[Carrier]] = {}
+    for agent in listed.prefetch_related("teams"):
+        for team in agent.teams.all():
+            found.setdefault(team.pk, []).append(Carrier(agent.user, agent.load, agent.capacity, agent.available))
+    return found

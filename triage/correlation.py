@@ -11,6 +11,7 @@ from contextvars import ContextVar
 import pghistory
 import structlog
 from django.http import HttpRequest, HttpResponse
+from pghistory import runtime
 
 HEADER = "X-Correlation-ID"
 _current: ContextVar[str] = ContextVar("correlation_id", default="")
@@ -22,6 +23,12 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 def current() -> str:
     """The correlation id in force, or an empty string outside any piece of work."""
     return _current.get()
+
+
+def actor() -> str:
+    """In whose name history is written now; "database" outside any piece of work, as the triggers say."""
+    held = getattr(runtime._tracker, "value", None)
+    return str(held.metadata.get("actor", "database")) if held else "database"
 
 
 @contextmanager

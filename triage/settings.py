@@ -13,11 +13,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import environ
-import structlog
 from django.core.exceptions import ImproperlyConfigured
-from structlog.typing import Processor
 
-from triage.logs import cut_quoted_rows
+from triage.logs import json_logging
 from triage.proxies import networks
 
 env = environ.Env()
@@ -95,6 +93,9 @@ def _database(url: str) -> dict[str, Any]:
     return environ.Env.db_url_config(url) if url else {"ENGINE": "django.db.backends.dummy"}
 
 
+from triage.accounts import *  # noqa: E402, F403  how people sign in; it reads the environment, .env included
+from triage.accounts import ORIGINS  # noqa: E402
+
 VAR = Path(env.str("TRIAGE_VAR", default=str(BASE_DIR / "var"))).resolve()
 # web: a pool, for threads come and go under ASGI. Others: one lasting connection, for a pool does not survive a fork.
 ROLE = env.str("TRIAGE_ROLE", default="command")
@@ -140,6 +141,14 @@ TRUSTED_PROXIES = _read("TRUSTED_PROXIES", networks, "")
 
 INSTALLED_APPS = [
     *(() if ROLE == "worker" else ("daphne",)),  # 20 MB that only a web process has a use for
+    # Before the desk's own: what they register in the admin is taken out there (tickets/admin.py).
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.github",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.usersessions",
     "analytics",
     "tickets",
     "triage",
@@ -176,6 +185,8 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "tickets.views.middleware.SignInMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "tickets.entrance.middleware.AccessMiddleware",
     "tickets.channels.api.problems.ProblemMiddleware",
 ]
 ROOT_URLCONF = "triage.urls"
@@ -271,8 +282,8 @@ TRIAGE_REUSE_DAYS = _read("TRIAGE_REUSE_DAYS", _number(int, 0, 3_650), "7")
 # Similar tickets: how many are shown, and from which cosine on.
 TRIAGE_SIMILAR_K = _read("TRIAGE_SIMILAR_K", _number(int, 1, 50), "5")
 TRIAGE_SIMILAR_FROM = _read("TRIAGE_SIMILAR_FROM", _number(float, 0, 1), "0.45")
-# For so many seconds a reply that was approved on the page can be taken back before it leaves.
 WEBHOOKS_PRIVATE = env.bool("TRIAGE_WEBHOOKS_PRIVATE", default=False)  # whether rules may call one's own network
+# For so many seconds a reply that was approved on the page can be taken back before it leaves.
 UNDO_SECONDS = _read("TRIAGE_UNDO_SECONDS", _number(int, 0, 300), "10")
 CLOSE_AFTER_DAYS = _read("TRIAGE_CLOSE_AFTER_DAYS", _number(int, 0, 36_500), "7")
 
@@ -298,16 +309,19 @@ FORM_PER_MINUTE = _read("TRIAGE_FORM_PER_MINUTE", _number(int, 0), "10")
 FORM_PER_HOUR = _read("TRIAGE_FORM_PER_HOUR", _number(int, 0), "60")
 
 # People
-AUTHENTICATION_BACKENDS = ["tickets.sign_in.DeskBackend"]
 AUTH_USER_MODEL = "triage.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
+AUTHENTICATION_BACKENDS = ["tickets.entrance.backend.DeskBackend"]
 LOGIN_URL = "/sign-in/"
 CSRF_FAILURE_VIEW = "tickets.views.errors.csrf_refused"
 LOGIN_REDIRECT_URL = "/tickets/"
 LOGOUT_REDIRECT_URL = "/sign-in/"
+
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = urlsplit(BASE_URL).scheme or "http"
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not BASE_URL.startswith("https://")  # browsers allow it on localhost alone
 
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = _read("TIME_ZONE", _time_zone, "UTC")
@@ -348,52 +362,13 @@ CONTENT_SECURITY_POLICY = {
         "font-src": ["'self'"],
         "object-src": ["'none'"],
         "base-uri": ["'none'"],
-        "form-action": ["'self'"],
+        # Browsers look at where a form is redirected, too: the way to a provider begins with a form.
+        "form-action": ["'self'", *ORIGINS],
         "frame-ancestors": ["'none'"],
     }
 }
 
 # Logs: one JSON object a line on standard error, each with the correlation id. No customer text above debug.
 LOG_LEVEL = _read("LOG_LEVEL", _log_level, "INFO")
-_shared: list[Processor] = [
-    structlog.contextvars.merge_contextvars,
-    structlog.stdlib.add_log_level,
-    structlog.stdlib.add_logger_name,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-]
-structlog.configure(
-    processors=[
-        structlog.stdlib.filter_by_level,
-        *_shared,
-        structlog.processors.format_exc_info,
-        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-    ],
-    logger_factory=structlog.stdlib.LoggerFactory(),
-    cache_logger_on_first_use=True,
-)
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "json": {
-            "()": structlog.stdlib.ProcessorFormatter,
-            "foreign_pre_chain": [*_shared, structlog.stdlib.ExtraAdder()],
-            "processors": [
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                cut_quoted_rows,
-                structlog.processors.JSONRenderer(),
-            ],
-        }
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
-    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {
-        "django.server": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
-        "daphne": {"level": "WARNING"},
-        "django_q": {"level": "WARNING"},
-        "django-q": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
-        "httpx2": {"level": "WARNING"},
-    },
-}
+LOGGING = json_logging(LOG_LEVEL)
 SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"] if not _https else []

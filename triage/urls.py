@@ -5,6 +5,7 @@ from django.urls import include, path
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("", include("tickets.entrance.urls")),
     path("", include("tickets.urls")),
     path("", include("analytics.urls")),
 ]

@@ -48,9 +48,9 @@ def span(value: timedelta | None) -> str:
 
 
 @register.filter
-def milliseconds(value: float | None) -> str:
-    """Latency as people read it: 840 ms, 1.52 s, 12.4 s; a dash if there is none."""
-    if value is None:
+def milliseconds(value: float | str | None) -> str:
+    """Latency as people read it: 840 ms, 1.52 s, 12.4 s; a dash if there is none (to a template, "")."""
+    if value is None or isinstance(value, str):
         return UNKNOWN
     if value < 1000:
         return f"{value:.0f} ms"

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.browser
 PHONE = {"width": 390, "height": 844}
 INSIDE = ("/", "/tickets/", "/tickets/?status=escalated", "/tickets/?q=nothing-has-this-word", "/tickets/{number}/",
           "/calls/", "/summary/", "/welcome/", "/settings/", "/replays/", "/replays/new/",
-          "/tickets/999999/")  # fmt: skip
+          "/settings/sla/", "/settings/sla/new/", "/settings/calendars/", "/settings/calendars/new/",
+          "/settings/teams/", "/tickets/999999/")  # fmt: skip
 OUTSIDE = ("/sign-in/", "/support/", "/support/t/forged/")
 
 

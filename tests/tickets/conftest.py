@@ -44,6 +44,12 @@ def lead(taxonomy: None) -> User:
 
 
 @pytest.fixture
+def admin_of_desk(taxonomy: None) -> User:
+    """An admin by role: no superuser."""
+    return _staff("alma", role="admin")
+
+
+@pytest.fixture
 def auditor(taxonomy: None) -> User:
     return _staff("otto", role="auditor")
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from tickets.actions import auditing, learning, notifying, snoozing, triage
+from tickets.actions.carrying import ASSIGNMENT, chosen
 from tickets.actions.decided import LABELS, normalise
 from tickets.actions.errors import Conflict, Invalid
 from tickets.actions.review import DECIDED_BY_PEOPLE
@@ -67,7 +68,7 @@ class Alteration(ABC):
 class Assign(Alteration):
     """`value` is a user's primary key, None for nobody."""
 
-    columns, key = ("assignee",), "assignee"
+    columns, key = ASSIGNMENT, "assignee"
 
     def __init__(self, value: Any, by: User, total: int) -> None:
         super().__init__(value, by, total)
@@ -94,6 +95,7 @@ class Assign(Alteration):
         if ticket.assignee_id == self.value:
             return False
         ticket.assignee = self.to
+        ticket.provenance["assignee"] = chosen(self.to)
         return True
 
     def _sees(self, ticket: Ticket) -> bool:
@@ -102,10 +104,13 @@ class Assign(Alteration):
         return self.sees_all or team is None or team.key == "manual_review" or team.pk in self.teams
 
     def held(self, ticket: Ticket) -> Held:
-        return {"assignee": ticket.assignee_id}
+        return {"assignee": ticket.assignee_id, "how": ticket.provenance.get("assignee")}
 
     def put_back(self, ticket: Ticket, before: Held) -> None:
         ticket.assignee = User.objects.filter(pk=before["assignee"]).first() if before["assignee"] else None
+        ticket.provenance.pop("assignee", None)
+        if before.get("how") is not None:
+            ticket.provenance["assignee"] = before["how"]
 
     def settle(self, tickets: Sequence[Ticket]) -> dict[int, list[int]]:
         if self.total <= MANY:

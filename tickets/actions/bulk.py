@@ -283,7 +283,7 @@ def _undo_portion(run: BulkRun, claimed: Claimed, rows: list[BulkTicket]) -> Non
 
 
 # What promised times depend on; a decision of any field has them reckoned, as a single one does.
-MOVES_CLOCK = {"status", "priority", "team", "snoozed_until", "provenance"}
+MOVES_CLOCK = {"status", "priority", "team", "snoozed_until", "confidence"}
 
 
 def _save(tickets: Sequence[Ticket], alteration: Alteration) -> None:

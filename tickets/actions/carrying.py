@@ -5,6 +5,8 @@ A person's choice, also that of nobody, stands: `provenance["assignee"]` keeps w
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -21,13 +23,18 @@ ASSIGNMENT = ("assignee", "provenance")
 AT_HAND = (Status.NEW, Status.IN_REVIEW, Status.ESCALATED)
 
 
+def chosen(to: User | None) -> dict[str, Any]:
+    """What is kept of a person's choice: the machine gives nothing to anybody against it."""
+    return {"engine": "person", "nobody": to is None}
+
+
 def give(ticket: Ticket, to: User | None, *, by_person: bool, reason: str = "") -> None:
     """Put a locked ticket into somebody's hands, or nobody's. The caller saves the fields of ASSIGNMENT."""
     ticket.assignee = to
     if to is not None:
         Agent.objects.filter(user=to).update(given_at=timezone.now())
     if by_person:
-        ticket.provenance["assignee"] = {"engine": "person", "nobody": to is None}
+        ticket.provenance["assignee"] = chosen(to)
     elif to is not None:
         ticket.provenance["assignee"] = {"engine": "machine", "reason": reason}
     else:

@@ -24,18 +24,20 @@ from tickets.models.example import Example
 from tickets.models.fit_run import FitRun
 from tickets.models.habits import Habits
 from tickets.models.import_run import ImportRun
+from tickets.models.invitation import Invitation
 from tickets.models.link import Link
 from tickets.models.macro import Macro
 from tickets.models.merge import Merge
 from tickets.models.message import Message
 from tickets.models.notification import Mailing, Notification, NotificationChoice
 from tickets.models.order import NEWEST, ORDERS, Order, Place
-from tickets.models.person import Agent, Requester, leads
+from tickets.models.person import Agent, Requester, administers, leads, oversees
 from tickets.models.recount import Recount
 from tickets.models.replay import COMPARED, Comparison, Replay, ReplayTicket
 from tickets.models.review import Review
 from tickets.models.rule import Rule, RuleCause, RuleFiring, RuleVersion
 from tickets.models.search import SearchText
+from tickets.models.security_event import SecurityEvent, SignInPolicy
 from tickets.models.sla import SlaEvent, SlaPolicy
 from tickets.models.source import Source
 from tickets.models.split import Split
@@ -78,6 +80,7 @@ __all__ = [
     "Habits",
     "Holiday",
     "ImportRun",
+    "Invitation",
     "Lane",
     "Link",
     "Macro",
@@ -100,8 +103,10 @@ __all__ = [
     "RuleFiring",
     "RuleVersion",
     "SearchText",
+    "SecurityEvent",
     "Sentiment",
     "Severity",
+    "SignInPolicy",
     "SlaEvent",
     "SlaPolicy",
     "Source",
@@ -117,7 +122,9 @@ __all__ = [
     "Webhook",
     "WebhookAttempt",
     "WebhookCall",
+    "administers",
     "excerpt_of",
     "leads",
+    "oversees",
     "priority_of",
 ]

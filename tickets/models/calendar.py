@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 
-from tickets.business_time import Hours, NoHours
+from tickets.business_time import DAY, DAYS, Hours, NoHours
 from tickets.models.recount import ANEW
 
 
@@ -33,9 +33,28 @@ class Calendar(models.Model):
             field = "time_zone" if "time zone" in str(wrong) else "hours"
             raise ValidationError({field: str(wrong)}) from wrong
 
+    @property
+    def summary(self) -> str:
+        """Its week on one line: "Mon to Fri 09:00-17:00"; "Round the clock" where it never closes."""
+        hours = self.opening()
+        if all(spans == ((0, DAY),) for spans in hours.week):
+            return "Round the clock"
+        runs: list[tuple[list[str], str]] = []
+        for name, spans in zip(DAYS, hours.week, strict=True):
+            told = ", ".join(f"{begin // 60:02}:{begin % 60:02}-{end // 60:02}:{end % 60:02}" for begin, end in spans)
+            if runs and runs[-1][1] == told:
+                runs[-1][0].append(name)
+            else:
+                runs.append(([name], told))
+        return "; ".join(f"{_days(names)} {told}" for names, told in runs if told)
+
     def opening(self) -> Hours:
         """Its hours and holidays, to reckon with. Raises NoHours for what was written past the application."""
         return Hours.of(self.time_zone, self.hours, (day.on for day in self.holidays.all()))
+
+
+def _days(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} {'and' if len(names) == 2 else 'to'} {names[-1]}"
 
 
 class Holiday(models.Model):

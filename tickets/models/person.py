@@ -93,3 +93,17 @@ def leads(user: User) -> bool:
     agent = Agent.of(user)
     lead = agent is not None and agent.role in (Agent.Role.LEAD, Agent.Role.ADMIN)
     return user.is_active and (user.is_superuser or lead)
+
+
+def administers(user: User) -> bool:
+    """Whether this person invites people, gives roles and may change everything in the administration."""
+    agent = Agent.of(user)
+    if not user.is_active or (agent is not None and agent.role == Agent.Role.AUDITOR):
+        return False
+    return user.is_superuser or (agent is not None and agent.role == Agent.Role.ADMIN)
+
+
+def oversees(user: User) -> bool:
+    """Whether this person may look at who works here and what was done about it: admins and auditors."""
+    agent = Agent.of(user)
+    return administers(user) or (user.is_active and agent is not None and agent.role == Agent.Role.AUDITOR)

@@ -63,14 +63,19 @@ class SlaPolicy(models.Model):
                 violation_error_message="Promise from one minute to a year.",
             ),
             models.CheckConstraint(
-                condition=Q(warn_minutes=None, warn_percent__range=(1, 99)) | Q(warn_percent=None, warn_minutes__gte=1),
+                condition=Q(warn_minutes=None, warn_percent__isnull=False, warn_percent__range=(1, 99))
+                | Q(warn_percent=None, warn_minutes__isnull=False, warn_minutes__gte=1),
                 name="warned_in_one_way",
                 violation_error_message="Warn either at 1 to 99 per cent, or some minutes before.",
             ),
         ]
 
     def __str__(self) -> str:
-        named = [self.get_priority_display() if self.priority else "", self.team, self.source]
+        named = [
+            f"{self.priority} {self.get_priority_display()}".strip(),
+            self.team,
+            self.source and f"from {self.source}",
+        ]
         return ", ".join(str(one) for one in named if one) or "All tickets"
 
     def clean(self) -> None:

@@ -105,10 +105,12 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
         return self.filter(pk__in=stuck.values("pk"))
 
     def visible_to(self, user: User) -> Self:
-        """An agent with teams sees these teams' tickets, those of Manual Review and those of no team."""
+        """An agent with teams sees these teams' tickets, of Manual Review and of no team; who left sees none."""
         agent = Agent.of(user)
+        if not user.is_active or (agent is None and not user.is_superuser):
+            return self.none()
         if agent is None:
-            return self if user.is_superuser else self.none()
+            return self
         if agent.sees_everything:
             return self
         return self.filter(Q(team__in=[team.pk for team in agent.seen_teams]) | Q(team=None))

@@ -39,7 +39,7 @@ class TicketVector(models.Model):
     """A ticket's embedding where it is searched: kept by triggers, apart from what changes with every click.
 
     A new version of a row enters every index of its table, and an HNSW index takes a millisecond for it: so a change of
-    status or assignee would cost ten times what it does (docs/decisions/0020).
+    status or assignee would cost ten times what it does (docs/decisions/0022).
     """
 
     ticket = models.OneToOneField("tickets.Ticket", models.CASCADE, primary_key=True, related_name="vector")

@@ -1,4 +1,4 @@
-"""Regular expressions of rules. Matched in time that grows with the text alone: see docs/decisions/0019."""
+"""Regular expressions of rules. Matched in time that grows with the text alone: see docs/decisions/0021."""
 
 from __future__ import annotations
 

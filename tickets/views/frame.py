@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from tickets.first_steps import checklist_for
-from tickets.models import Notification, Ticket, leads
+from tickets.models import Notification, Ticket, leads, oversees
 from tickets.views.banners import banners_for
 from triage.models import Pause, User
 
@@ -62,7 +62,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     ]
     return {
         "rail": items,
-        "may_replay": SimpleLazyObject(lambda: leads(user)),
+        "may_replay": SimpleLazyObject(lambda: leads(user) or oversees(user)),
         "checklist": SimpleLazyObject(lambda: checklist_for(user)),
         "banners": SimpleLazyObject(lambda: banners_for(user, paused=around["paused"])),
         "around": around,

@@ -1,4 +1,4 @@
-"""Replays: what is read again or compared, how it stands, what it shows. For leads and administrators."""
+"""Replays: what is read again or compared, how it stands, what it shows. For leads and admins; auditors look."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tickets import comparison
 from tickets.actions import replay as replays
 from tickets.actions.errors import Refused
 from tickets.estimate import estimate
-from tickets.models import COMPARED, Replay, leads
+from tickets.models import COMPARED, Replay, leads, oversees
 from tickets.views.frame import person
 from tickets.views.wanted import DAYS, ENGINES, Wanted
 from triage import calls, prompts
@@ -34,7 +34,8 @@ View = Callable[..., HttpResponse]
 def leads_only(view: View) -> View:
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not leads(person(request)):
+        user = person(request)
+        if not (leads(user) or (request.method in ("GET", "HEAD") and oversees(user))):
             raise PermissionDenied
         return view(request, *args, **kwargs)
 

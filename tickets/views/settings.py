@@ -13,7 +13,8 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from tickets.models import Agent, leads
+from tickets.entrance.backend import reaches_administration
+from tickets.models import Agent, leads, oversees
 from tickets.views.frame import person
 from triage.models import User
 
@@ -33,19 +34,30 @@ def everybody(user: User) -> bool:
 
 PAGES = (
     SettingsPage("You", "tickets:settings", everybody),
+    SettingsPage("Security", "tickets:security", everybody),
     SettingsPage("Notifications", "tickets:notification-choices", everybody),
+    SettingsPage("People", "tickets:people", oversees),
+    SettingsPage("Security log", "tickets:security-log", oversees),
     SettingsPage("Macros", "tickets:macros", everybody),
     SettingsPage("Rules", "tickets:rules", leads),
     SettingsPage("Webhooks", "tickets:webhooks", leads),
+    SettingsPage("SLA", "tickets:policies", leads),
+    SettingsPage("Calendars", "tickets:calendars", leads),
+    SettingsPage("Teams", "tickets:teams", leads),
 )
 
 
 def settings_page(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
     """Render a page of the settings within their frame (templates/settings/frame.html)."""
+    return render(request, template, settings_frame(request) | context, status=status)
+
+
+def settings_frame(request: HttpRequest) -> dict[str, Any]:
+    """What the frame of the settings needs: its pages, and the one we are at."""
     pages = [{"word": page.word, "address": reverse(page.address)} for page in PAGES if page.listed(person(request))]
     # The longest address that leads here is the page we are at: /settings/ leads to all of them.
     here = max((one["address"] for one in pages if request.path.startswith(one["address"])), key=len, default="")
-    return render(request, template, {"settings_pages": pages, "settings_here": here} | context, status=status)
+    return {"settings_pages": pages, "settings_here": here, "administration": reaches_administration(request.user)}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -96,7 +96,7 @@ def test_put_in_by_the_browser_it_does_the_rest_and_leaves_the_editor_alone(
 def test_an_auditor_neither_makes_nor_uses_one(client: Client, auditor: User, reviewed: Ticket) -> None:
     Macro.objects.create(name="All", text="Hello", scope="everyone", tags=["x"])
     client.force_login(auditor)
-    assert client.post("/settings/macros/", {"name": "x", "text": "y", "scope": "own"}).status_code == 422
+    assert client.post("/settings/macros/", {"name": "x", "text": "y", "scope": "own"}).status_code == 403
     assert client.post(f"/tickets/{reviewed.number}/macros/", {"put": Macro.objects.get().pk}).status_code == 403
     reviewed.refresh_from_db()
     assert (reviewed.tags, Macro.objects.count()) == ([], 1)

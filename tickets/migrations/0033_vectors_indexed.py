@@ -5,7 +5,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tickets', '0029_vectors_moved'),
+        ("tickets", "0032_vectors_moved"),
     ]
 
     operations = [

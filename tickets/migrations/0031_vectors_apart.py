@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tickets', '0027_rules'),
+        ("tickets", "0030_rules"),
     ]
 
     operations = [

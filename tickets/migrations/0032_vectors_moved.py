@@ -5,7 +5,7 @@ class Migration(migrations.Migration):
     """Those that there are already; what comes later the triggers keep. Before the index: it is quicker so."""
 
     dependencies = [
-        ('tickets', '0028_vectors_apart'),
+        ("tickets", "0031_vectors_apart"),
     ]
 
     operations = [

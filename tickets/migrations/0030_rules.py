@@ -13,7 +13,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tickets', '0026_recount'),
+        ("tickets", "0029_warned"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
