@@ -32,6 +32,7 @@ class Alteration(ABC):
 
     columns: ClassVar[tuple[str, ...]]  # those it may change, as bulk_update names them
     key: ClassVar[str]  # of what it holds: the part that says whether somebody changed it since
+    teaches: ClassVar[bool] = False  # whether it is a decision, and so an example
     moves: ClassVar[bool] = False  # whether another team may see it afterwards
 
     def __init__(self, value: Any, by: User, total: int) -> None:
@@ -127,6 +128,7 @@ class Assign(Alteration):
 class _Decision(Alteration):
     """A person's decision of one field, with its Review, its place among the examples, and its clock."""
 
+    teaches = True
     field: str
 
     def __init__(self, value: Any, by: User, total: int) -> None:
@@ -181,7 +183,8 @@ class _Decision(Alteration):
         for review in Review.objects.bulk_create(self.reviews):
             made.setdefault(review.ticket_id, []).append(review.pk)
         self.reviews = []
-        learning.remember_all(tickets)
+        if self.total <= MANY:
+            learning.remember_all(tickets)
         auditing.check_all(tickets)
         return made
 

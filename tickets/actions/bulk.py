@@ -13,16 +13,18 @@ from typing import Any
 import structlog
 from django.core.exceptions import EmptyResultSet
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
-from tickets.actions.alterations import ALTERATIONS, Alteration
+from tickets.actions import learning
+from tickets.actions.alterations import ALTERATIONS, MANY, Alteration
 from tickets.actions.deliveries import Claimed
 from tickets.actions.errors import Conflict, Forbidden, Invalid, Refused
 from tickets.actions.promising import reckon_all
 from tickets.actions.review import may_decide, require_decider
 from tickets.live import announce_many
 from tickets.models import BulkRun, BulkTicket, Ticket, leads
+from tickets.models.rewriting import rewrite
 from tickets.models.ticket import SLA, TicketQuerySet
 from tickets.models.work import LEASE
 from triage import correlation
@@ -86,8 +88,9 @@ def undo(*, run: BulkRun, by: User) -> BulkRun:
         if not held.may_be_undone:
             raise Conflict("not_undone", "There is nothing of this left that could be undone.")
         held.state, held.finished_at, held.undone_by, held.not_before = State.UNDOING, None, by, timezone.now()
-        held.put_away = False
-        held.save(update_fields=["state", "finished_at", "undone_by", "not_before", "put_away"])
+        held.put_away = held.teaching = False
+        held.claim, held.lease_until = held.claim + 1, None  # whoever still teaches it does no more
+        held.save()
         if held.changed > AT_ONCE:
             ring("batch")
     return _at_once(held)
@@ -98,12 +101,16 @@ def stop(*, run: BulkRun, by: User) -> BulkRun:
     if run.by_id != by.pk and not leads(by):
         raise Forbidden("not_yours", "Only who did this, and leads, can stop it.")
     stopped = BulkRun.objects.filter(pk=run.pk, state=State.RUNNING).update(
-        state=State.STOPPED, finished_at=timezone.now(), lease_until=None
+        state=State.STOPPED, finished_at=timezone.now(), lease_until=None, teaching=_teaches(run)
     )
     if not stopped:
         raise Conflict("ended", "It is through already.")
     run.refresh_from_db()
     return run
+
+
+def _teaches(run: BulkRun) -> bool:
+    return ALTERATIONS[run.kind].teaches and run.total > MANY
 
 
 def is_due() -> bool:
@@ -158,7 +165,11 @@ def _claim_one(run: BulkRun) -> list[Claimed]:
 
 
 def _held(claimed: Claimed) -> Any:
-    return BulkRun.objects.filter(pk=claimed.pk, claim=claimed.claim, state__in=(State.RUNNING, State.UNDOING))
+    mine = BulkRun.objects.filter(pk=claimed.pk, claim=claimed.claim)
+    return mine.filter(Q(state__in=_WORKING) | Q(teaching=True))
+
+
+_WORKING = (State.RUNNING, State.UNDOING)
 
 
 def _line_up(run: BulkRun, tickets: TicketQuerySet) -> int:
@@ -180,6 +191,8 @@ def _line_up(run: BulkRun, tickets: TicketQuerySet) -> int:
 
 def _advance(run: BulkRun, claimed: Claimed) -> bool:
     """The next portion; False when there is none. One that breaks as a whole is done ticket by ticket."""
+    if run.teaching:
+        return _teach(run, claimed)
     undoing = run.state == State.UNDOING
     waiting = run.rows.filter(state=Row.CHANGED if undoing else Row.WAITING).order_by("ticket_id")
     rows = list(waiting[:PORTION])
@@ -252,7 +265,7 @@ def _change_portion(run: BulkRun, claimed: Claimed, rows: list[BulkTicket]) -> N
     reviews = alteration.settle(changed)
     for row in rows:
         row.reviews = reviews.get(row.ticket_id, [])
-    BulkTicket.objects.bulk_update(rows, ["state", "note", "before", "after", "reviews"])
+    rewrite(rows, ["state", "note", "before", "after", "reviews"])
     _count(
         claimed,
         changed=len(changed),
@@ -278,7 +291,7 @@ def _undo_portion(run: BulkRun, claimed: Claimed, rows: list[BulkTicket]) -> Non
         reviews += row.reviews
     _save(undone, alteration)
     alteration.unsettle(undone, reviews)
-    BulkTicket.objects.bulk_update(rows, ["state", "note"])
+    rewrite(rows, ["state", "note"])
     _count(claimed, undone=len(undone), kept=len(rows) - len(undone))
 
 
@@ -294,23 +307,40 @@ def _save(tickets: Sequence[Ticket], alteration: Alteration) -> None:
         clocked = MOVES_CLOCK & set(alteration.columns)
         if clocked:
             reckon_all(tickets)
-        Ticket.objects.bulk_update(tickets, [*alteration.columns, *(SLA if clocked else ()), "updated_at"])
+        rewrite(tickets, [*alteration.columns, *(SLA if clocked else ()), "updated_at"])
     announce_many(tickets, moved=alteration.moves)
 
 
 def _count(claimed: Claimed, **counts: int) -> None:
     """Keep the counts, if the claim still holds. Raises Fenced."""
     added: Any = {name: F(name) + number for name, number in counts.items() if number}
-    if not _held(claimed).update(attempts=0, lease_until=timezone.now() + LEASE, **added):
+    if not _held(claimed).filter(state__in=_WORKING).update(attempts=0, lease_until=timezone.now() + LEASE, **added):
         raise Fenced
+
+
+def _teach(run: BulkRun, claimed: Claimed) -> bool:
+    """The next portion of the decisions that become examples; False when there is none."""
+    changed = run.rows.filter(state=Row.CHANGED, ticket__gt=run.taught_to).order_by("ticket_id")
+    numbers = list(changed.values_list("ticket_id", flat=True)[:PORTION])
+    with transaction.atomic():
+        learning.remember_all(list(_lock(numbers).values()))
+        done = {"taught_to": numbers[-1]} if numbers else {"teaching": False, "lease_until": None}
+        if not _held(claimed).filter(teaching=True).update(**done):
+            transaction.set_rollback(True)  # it is being undone meanwhile
+            return False
+    return bool(numbers)
 
 
 def _end(run: BulkRun, claimed: Claimed) -> None:
     undoing = run.state == State.UNDOING
     with transaction.atomic():
         ended = State.UNDONE if undoing else State.DONE
-        if not _held(claimed).update(state=ended, finished_at=timezone.now(), lease_until=None):
+        teaching = not undoing and _teaches(run)
+        held = _held(claimed).filter(state=run.state)
+        if not held.update(state=ended, finished_at=timezone.now(), lease_until=None, teaching=teaching):
             return
+        if teaching:
+            ring("batch")
         if not undoing:
             first = run.rows.filter(state=Row.CHANGED).select_related("ticket__assignee").order_by("ticket_id").first()
             ALTERATIONS[run.kind](run.value, run.by, run.total).finish(first.ticket if first else None, run.changed)

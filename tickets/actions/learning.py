@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db import connection
 from django.db.models import Prefetch, prefetch_related_objects
 from django.utils import timezone
 
@@ -43,31 +45,28 @@ def remember(ticket: Ticket) -> Example | None:
 
 
 def remember_all(tickets: Sequence[Ticket]) -> None:
-    """As `remember`, for many in a few statements."""
-    decided = {ticket.pk: ticket for ticket in tickets if labels_of(ticket)}
-    inbound = Message.objects.filter(kind=Message.Kind.INBOUND)
-    prefetch_related_objects(list(decided.values()), Prefetch("messages", inbound))
-    now = timezone.now()
-    known = list(Example.objects.filter(ticket__in=decided).defer("text", "embedding"))
-    for example in known:
-        ticket = decided.pop(example.ticket_id)
-        example.text, example.labels, example.updated_at = _text(ticket), labels_of(ticket), now
-    # Their embedding is that of the last reading already; left alone, its index is not touched.
-    Example.objects.bulk_update(known, ["text", "labels", "updated_at"])
-    embeddings = dict(Ticket.objects.filter(pk__in=decided).values_list("pk", "embedding"))
-    Example.objects.bulk_create(
-        [
-            Example(
-                ticket=ticket,
-                text=_text(ticket),
-                labels=labels_of(ticket),
-                embedding=embeddings[ticket.pk],
-                held_out=is_held_out(ticket.number),
-            )
-            for ticket in decided.values()
-        ],
-        ignore_conflicts=True,
-    )
+    """As `remember`, for many in one statement; their embeddings do not leave the database."""
+    decided = [ticket for ticket in tickets if labels_of(ticket)]
+    if not decided:
+        return
+    prefetch_related_objects(decided, Prefetch("messages", Message.objects.filter(kind=Message.Kind.INBOUND)))
+    told = [
+        {"number": one.pk, "text": _text(one), "labels": labels_of(one), "held_out": is_held_out(one.number)}
+        for one in decided
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_REMEMBERED, [json.dumps(told)])
+
+
+# Of one that is an example already the embedding is that of its last reading; left alone, its index is not touched.
+_REMEMBERED = """
+    INSERT INTO tickets_example (ticket_id, text, labels, held_out, embedding, updated_at)
+    SELECT t.number, told.text, told.labels, told.held_out, t.embedding, now()
+    FROM jsonb_to_recordset(%s::jsonb) AS told(number bigint, text text, labels jsonb, held_out boolean)
+    JOIN tickets_ticket t ON t.number = told.number
+    ON CONFLICT (ticket_id) DO UPDATE
+    SET text = EXCLUDED.text, labels = EXCLUDED.labels, updated_at = EXCLUDED.updated_at
+"""
 
 
 @dataclass(frozen=True, slots=True)

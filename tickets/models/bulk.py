@@ -18,7 +18,8 @@ class BulkRunQuerySet(models.QuerySet["BulkRun"]):
     def due(self, now: datetime) -> Self:
         """Those that have work nobody holds."""
         free = Q(lease_until=None) | Q(lease_until__lt=now)
-        return self.filter(free, state__in=(BulkRun.State.RUNNING, BulkRun.State.UNDOING), not_before__lte=now)
+        working = Q(state__in=(BulkRun.State.RUNNING, BulkRun.State.UNDOING)) | Q(teaching=True)
+        return self.filter(free, working, not_before__lte=now)
 
 
 class BulkRun(Work):
@@ -48,6 +49,9 @@ class BulkRun(Work):
     refused = models.PositiveIntegerField(default=0)
     undone = models.PositiveIntegerField(default=0)
     kept = models.PositiveIntegerField(default=0, help_text="Not undone: somebody changed them since.")
+    # Many decisions become examples when all are made: it takes longer than making them, and nobody waits for it.
+    teaching = models.BooleanField(default=False, editable=False)
+    taught_to = models.BigIntegerField(default=0, editable=False, help_text="The last ticket that is an example now.")
     put_away = models.BooleanField(default=False, help_text="Its maker needs it in the queue no more.")
     created_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -62,7 +66,11 @@ class BulkRun(Work):
                 name="bulk_finished_with_its_state",
             ),
         ]
-        indexes = [models.Index(fields=["not_before"], condition=Q(state__in=("running", "undoing")), name="bulk_due")]
+        indexes = [
+            models.Index(
+                fields=["not_before"], condition=Q(state__in=("running", "undoing")) | Q(teaching=True), name="bulk_due"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.words}: {self.chosen}"

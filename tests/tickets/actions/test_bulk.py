@@ -11,7 +11,7 @@ from django.forms.models import model_to_dict
 from django.utils import timezone
 
 from tests.tickets.conftest import MakeTicket
-from tickets.actions import assignment, bulk, review, snoozing, status
+from tickets.actions import alterations, assignment, bulk, review, snoozing, status
 from tickets.actions.alterations import ALTERATIONS, Field
 from tickets.actions.errors import Conflict, Forbidden, Invalid
 from tickets.models import (
@@ -393,13 +393,34 @@ def test_many_are_worked_by_the_drain_of_the_batch_cluster(
 
 
 def test_those_who_are_given_many_are_told_once(many: MakeMany, lead: User, agent: User, monkeypatch: Any) -> None:
-    from tickets.actions import alterations
-
     monkeypatch.setattr(alterations, "MANY", 2)
     many(4)
     _start("assign", "ada", lead)
     told = Notification.objects.get()
     assert (told.user, told.text) == (agent, "and 3 other tickets")
+
+
+def test_many_decisions_become_examples_once_all_are_made_and_none_when_taken_back(
+    many: MakeMany, agent: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (bulk, alterations):
+        monkeypatch.setattr(module, "MANY", 2)
+    _in_background(monkeypatch)
+    many(5)
+    run = _start("field", "priority:P1", agent)
+    while run.is_working:
+        _work(run, turns=1)
+    assert (run.state, run.teaching) == (State.DONE, True)
+    assert not Example.objects.exists()
+    assert bulk.is_due()
+    run = _work(run)
+    assert not run.teaching
+    assert [one.labels for one in Example.objects.all()] == [{"priority": "P1"}] * 5
+    assert Example.objects.get(ticket=run.rows.order_by("ticket_id")[0].ticket).text.startswith("Export 0 fails")
+    BulkRun.objects.update(teaching=True)  # as if it were undone in the middle of that
+    run = _work(bulk.undo(run=run, by=agent))
+    assert (run.state, run.teaching) == (State.UNDONE, False)
+    assert not Example.objects.exists()
 
 
 def test_every_kind_has_words_for_what_it_does(agent: User) -> None:
