@@ -61,7 +61,7 @@ def start(*, kind: str, given: str, tickets: TicketQuerySet, chosen: str, by: Us
             words=words[:300],
             chosen=chosen[:300],
             by=by,
-            correlation_id=correlation.current() or str(uuid.uuid4()) or str(uuid.uuid4()),
+            correlation_id=correlation.current() or str(uuid.uuid4()),
         )
         run.total = _line_up(run, tickets.visible_to(by))
         if not run.total:

@@ -9,7 +9,9 @@ _PUT = """
     ON CONFLICT (ticket_id) DO UPDATE SET embedding = EXCLUDED.embedding;
     RETURN NULL;
 """
-_CHANGED = "OLD.embedding IS DISTINCT FROM NEW.embedding"
+# No IS DISTINCT FROM: a dump can not name the schema of its operator, and is restored where no schema is searched.
+_CHANGED = "NEW.embedding IS NOT NULL AND (OLD.embedding IS NULL OR OLD.embedding <> NEW.embedding)"
+_GONE = "NEW.embedding IS NULL AND OLD.embedding IS NOT NULL"
 VECTOR_TRIGGERS = [
     pgtrigger.Trigger(
         name="vector_new",
@@ -22,14 +24,14 @@ VECTOR_TRIGGERS = [
         name="vector_changed",
         when=pgtrigger.After,
         operation=pgtrigger.Update,
-        condition=pgtrigger.Condition(f"{_CHANGED} AND NEW.embedding IS NOT NULL"),
+        condition=pgtrigger.Condition(_CHANGED),
         func=_PUT,
     ),
     pgtrigger.Trigger(
         name="vector_gone",
         when=pgtrigger.After,
         operation=pgtrigger.Update,
-        condition=pgtrigger.Condition(f"{_CHANGED} AND NEW.embedding IS NULL"),
+        condition=pgtrigger.Condition(_GONE),
         func="DELETE FROM tickets_ticketvector WHERE ticket_id = NEW.number; RETURN NULL;",
     ),
 ]

@@ -66,7 +66,7 @@ def furnish(people: dict[str, User | None], ticket: Ticket, other: Ticket) -> Wo
         period="week", last_day=datetime.date(2026, 1, 1), figures={}, text="Quiet.", engine="template", by=admin
     )
     macro = Macro.objects.create(name="Thanks", text="Thank you.", owner=agent, scope="everyone")
-    bulk = BulkRun.objects.create(by=agent)
+    bulk = BulkRun.objects.create(by=agent, kind="tag")
     invitation = Invitation.objects.create(email="new@example.org", invited_by=admin)
     session = UserSession.objects.create(user=agent, ip="127.0.0.1", session_key="k" * 32, user_agent="x")
     person = {"pk": agent.pk}
