@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import structlog
@@ -35,25 +36,51 @@ log = structlog.get_logger(__name__)
 TAXONOMY_SECONDS = 5.0
 NEAREST = 5
 CLOSED_LISTS = ("category", "team", "component")
-_cached: tuple[float, Taxonomy, dict[str, float]] | None = None
 
 
-def taxonomy() -> tuple[Taxonomy, dict[str, float]]:
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    """The active labels, as a reading knows them and as rows by their keys; and what is promised to all."""
+
+    at: float
+    taxonomy: Taxonomy
+    rows: Mapping[str, Mapping[str, LabelRow]]
+    hours: Mapping[str, float]
+
+    @property
+    def is_fresh(self) -> bool:
+        return time.monotonic() - self.at < TAXONOMY_SECONDS and not settings.TESTING
+
+
+_cached: _Labels | None = None
+
+
+def taxonomy() -> tuple[Taxonomy, Mapping[str, float]]:
     """The active labels, and by priority the hours to a first answer that hold for all; remembered for seconds."""
     global _cached  # noqa: PLW0603  one value a process, replaced whole
-    if _cached is not None and time.monotonic() - _cached[0] < TAXONOMY_SECONDS and not settings.TESTING:
-        return _cached[1], _cached[2]
-    categories = Category.objects.filter(active=True).select_related("default_team")
+    if _cached is None or not _cached.is_fresh:
+        _cached = _labels()
+    return _cached.taxonomy, _cached.hours
+
+
+def remembered(name: str, key: Any) -> LabelRow | None:
+    """The row of a label that a reading has named, where it is still in mind; else it has to be looked up."""
+    return _cached.rows.get(name, {}).get(key) if _cached is not None and _cached.is_fresh else None
+
+
+def _labels() -> _Labels:
+    categories = list(Category.objects.filter(active=True).select_related("default_team"))
+    teams, components = list(Team.objects.filter(active=True)), list(Component.objects.filter(active=True))
     found = Taxonomy(
         categories=tuple(_label(row, _active_key(row.default_team)) for row in categories),
-        teams=tuple(_label(row) for row in Team.objects.filter(active=True)),
-        components=tuple(_label(row) for row in Component.objects.filter(active=True)),
+        teams=tuple(map(_label, teams)),
+        components=tuple(map(_label, components)),
     )
+    of_names: dict[str, Sequence[LabelRow]] = {"category": categories, "team": teams, "component": components}
+    rows = {name: {row.key: row for row in some} for name, some in of_names.items()}
     policies = Policies.current()
     told = {priority: policies.hours_for_all(priority) for priority in Priority.values}
-    hours = {priority: number for priority, number in told.items() if number}
-    _cached = (time.monotonic(), found, hours)
-    return found, hours
+    return _Labels(time.monotonic(), found, rows, {priority: number for priority, number in told.items() if number})
 
 
 def _active_key(team: Team | None) -> str | None:
@@ -133,7 +160,7 @@ def _examples(vector: Any, number: int, known: Taxonomy) -> list[Decided]:
     if vector is None:
         return []
     nearest = Example.objects.nearest(vector).exclude(ticket_id=number).select_related("ticket__requester")
-    nearest = nearest.defer("ticket__embedding", "ticket__raw")
+    nearest = nearest.only("text", "labels", "ticket__requester__name", "ticket__requester__email")
     return [
         Decided(redact(row.text, _names(row.ticket)), usable_labels(row.labels, known), 1 - row.distance, row.ticket_id)
         for row in nearest[:NEAREST]

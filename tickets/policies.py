@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 import structlog
+from django.conf import settings
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models import Q
 
@@ -14,6 +16,8 @@ from tickets.business_time import ALWAYS, Hours, NoHours
 from tickets.models import Calendar, SlaPolicy, Ticket
 from tickets.promises import Terms
 
+REMEMBERED = 1.0  # seconds
+_remembered: tuple[float, Policies] | None = None
 log = structlog.get_logger(__name__)
 
 
@@ -24,6 +28,14 @@ class Policies:
     policies: Sequence[SlaPolicy]
     hours: Mapping[int, Hours]  # by the calendar's primary key
     of_teams: Mapping[int, int]  # a team's calendar
+
+    @classmethod
+    def remembered(cls) -> Self:
+        """As they stood REMEMBERED seconds ago at most; after a change all open tickets are reckoned anew."""
+        global _remembered  # noqa: PLW0603  one value a process, replaced whole
+        if _remembered is None or time.monotonic() - _remembered[0] > REMEMBERED or settings.TESTING:
+            _remembered = (time.monotonic(), cls.current())
+        return cast(Self, _remembered[1])
 
     @classmethod
     def current(cls) -> Self:

@@ -34,9 +34,8 @@ def text_hash(inquiry: Inquiry) -> str:
     return _hash(" ".join(part.casefold().split()) for part in parts)
 
 
-def basis_of(inquiry: Inquiry, context: Context) -> str:
-    """What a verdict rests on: the text, and every engine, prompt, label and instruction that may have a say in it."""
-    text = text_hash(inquiry)
+def basis_of(inquiry: Inquiry, context: Context, text: str) -> str:
+    """What a verdict rests on: the text, by its hash, and all engines, prompts, labels and instructions it goes by."""
     if not text or context.engine != "cascade":
         return ""
     engines = [
@@ -50,12 +49,12 @@ def basis_of(inquiry: Inquiry, context: Context) -> str:
     return _hash([text, *engines, repr(context.taxonomy), context.guidance, inquiry.submitted_priority or ""])
 
 
-def earlier(ticket: Ticket, inquiry: Inquiry, context: Context) -> Earlier | None:
+def earlier(ticket: Ticket, inquiry: Inquiry, context: Context, *, basis: str, text: str) -> Earlier | None:
     """The newest verdict on the same basis, no older than TRIAGE_REUSE_DAYS, with what people decided since.
 
-    None for a ticket that has been read since its last message: who has it read again wants to know it anew.
+    `basis` and `text` are what `basis_of` and `text_hash` give. None for a ticket that has been read since its last
+    message: who has it read again wants to know it anew.
     """
-    basis = basis_of(inquiry, context)
     if not basis or not settings.TRIAGE_REUSE_DAYS or _read_already(ticket):
         return None
     since = timezone.now() - timedelta(days=settings.TRIAGE_REUSE_DAYS)
@@ -63,7 +62,7 @@ def earlier(ticket: Ticket, inquiry: Inquiry, context: Context) -> Earlier | Non
     first = same.select_related("ticket__requester", "ticket__source").order_by("-pk").first()
     if first is None:
         return None
-    decided = _decided(text_hash(inquiry), ticket, since, context)
+    decided = _decided(text, ticket, since, context)
     readings = _readings(first, ticket) | decided
     changed = any(readings[name].value != _value(first, name) for name in _SAYS_WHAT_TO_ANSWER if name in readings)
     draft = None if changed else _draft(first, ticket, inquiry)
@@ -71,6 +70,8 @@ def earlier(ticket: Ticket, inquiry: Inquiry, context: Context) -> Earlier | Non
 
 
 def _read_already(ticket: Ticket) -> bool:
+    if ticket.triaged_at is None:
+        return False
     last = Message.objects.thread(ticket).filter(kind="inbound").order_by("-pk").values_list("pk", flat=True).first()
     return ticket.suggestions.filter(last_message_id=last).exists()
 

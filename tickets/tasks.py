@@ -41,9 +41,11 @@ from triage.queue import Cluster, beat, ring, stopping
 
 log = structlog.get_logger(__name__)
 BUDGET = 40.0  # seconds a drain claims new work; well under the cluster's timeout
-WITHOUT_MODEL = 4  # tickets in flight when reading is work for the processor, not waiting for the network
+WITHOUT_MODEL = 6  # tickets in flight when reading is work for the processor, not waiting for the network
+AT_ONCE = 3  # tickets claimed together while others are read: one claim is five round trips, for however many
 PREPARED = 6  # tickets read from the database and embedded at a time
 GATHER = 0.05  # seconds
+GLANCE = 0.2  # seconds between two looks for other work while tickets are read: a look costs as much as a third of one
 LANES = {"interactive": (Lane.INTERACTIVE, Lane.IMPORTED), "batch": (Lane.IMPORTED,)}
 
 
@@ -85,6 +87,7 @@ class Drain:
         self.altering: dict[asyncio.Task[None], Claimed] = {}
         self.firing: dict[asyncio.Task[None], Claimed] = {}
         self.calling: dict[asyncio.Task[None], Claimed] = {}
+        self.glanced = -GLANCE
         self.worked = 0
 
     async def run(self) -> int:
@@ -116,27 +119,30 @@ class Drain:
     async def _take_up(self, processor: ThreadPoolExecutor, senders: ThreadPoolExecutor) -> None:
         """Deliveries before tickets, interactive tickets before imported ones."""
         loop = asyncio.get_running_loop()
-        if self.queue == "interactive" and len(self.sending) < 8:
-            for claimed in await sync_to_async(deliveries.claim)(8 - len(self.sending)):
-                task = asyncio.create_task(_deliver(loop, senders, claimed))
-                self.sending[task] = claimed
-        if self.queue == "interactive" and not self.mailing:
-            for claimed in await sync_to_async(mailings.claim)(2):  # what customers wait for goes first
-                self.mailing[asyncio.create_task(_deliver(loop, senders, claimed, mailings.send))] = claimed
-        if self.queue == "interactive":
-            await self._take_up_rules(loop, senders)
+        glances = not self.reading or time.monotonic() - self.glanced >= GLANCE
+        if glances:
+            self.glanced = time.monotonic()
+        if glances and self.queue == "interactive":
+            await self._take_up_sending(loop, senders)
         free = self.width - len(self.reading)
-        if free > 0:
+        if free >= min(AT_ONCE, self.width):
             for claimed in await sync_to_async(triage.claim)(free, self.lanes):
                 work = partial(triage.triage_ticket, claimed, processor, self.gate)
                 self.reading[asyncio.create_task(self.threads.run(work))] = claimed
-        if self.queue == "batch":
+        if glances and self.queue == "batch":
             if not self.altering:
                 for claimed in await sync_to_async(bulk.claim)(1):
                     self.altering[asyncio.create_task(_deliver(loop, senders, claimed, bulk.work))] = claimed
             await self._take_up_replays(processor)
 
-    async def _take_up_rules(self, loop: asyncio.AbstractEventLoop, senders: ThreadPoolExecutor) -> None:
+    async def _take_up_sending(self, loop: asyncio.AbstractEventLoop, senders: ThreadPoolExecutor) -> None:
+        if len(self.sending) < 8:
+            for claimed in await sync_to_async(deliveries.claim)(8 - len(self.sending)):
+                task = asyncio.create_task(_deliver(loop, senders, claimed))
+                self.sending[task] = claimed
+        if not self.mailing:
+            for claimed in await sync_to_async(mailings.claim)(2):  # what customers wait for goes first
+                self.mailing[asyncio.create_task(_deliver(loop, senders, claimed, mailings.send))] = claimed
         if not self.firing:
             for claimed in await sync_to_async(firing.claim)(1):
                 self.firing[asyncio.create_task(_deliver(loop, senders, claimed, firing.work))] = claimed

@@ -16,7 +16,6 @@ from functools import cache
 from queue import Empty
 from typing import Any, Literal
 
-import redis
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils import timezone
@@ -155,10 +154,12 @@ def _ring_if_answered(cluster: Cluster, bell: int) -> None:
 
 
 def _ring_redis(cluster: Cluster) -> None:
+    from redis import RedisError  # a third of a second that nobody pays who has none
+
     try:
         if not _broker(cluster).queue_size():
             _enqueue(cluster)
-    except redis.RedisError as error:
+    except RedisError as error:
         # The row is stored, which is what counts; the supervisor rings for it when Redis is back.
         logger.warning("bell for %s not rung: %s", cluster, type(error).__name__)
 

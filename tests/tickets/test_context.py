@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from django.db import connection
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from tests.tickets.conftest import MakeTicket
-from tickets.context import gather, taxonomy
+from tickets import context as context_module
+from tickets.context import gather, remembered, taxonomy
 from tickets.models import Category, Example, Message, Source, Status, Team, Ticket
 from triage.models import User
 from triage.pipeline.types import Inquiry, Turn
@@ -56,3 +59,22 @@ def test_an_example_names_no_label_that_nobody_can_give_now(make_ticket: MakeTic
     assert shown() == {"component": None, "priority": "P2", "tags": ("csv",)}
     Category.objects.filter(key="bug").update(active=True, name="Defect")
     assert shown()["category"] == "bug"
+
+
+def test_labels_are_remembered_for_seconds_and_not_longer(
+    taxonomy: None,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    monkeypatch.setattr(context_module, "_cached", None)
+    settings.TESTING = False
+    assert remembered("category", "billing") is None
+    context_module.taxonomy()
+    billing = Category.objects.get(key="billing")
+    with django_assert_num_queries(0):
+        assert remembered("category", "billing") == billing
+        assert remembered("category", "no such") is None
+        context_module.taxonomy()
+    monkeypatch.setattr(context_module, "TAXONOMY_SECONDS", 0.0)
+    assert remembered("category", "billing") is None

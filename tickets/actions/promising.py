@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -16,7 +17,7 @@ from tickets.colleagues import leads_of, members_of
 from tickets.live import announce_many
 from tickets.models import Recount, SlaEvent, Ticket
 from tickets.models.ticket import TicketQuerySet
-from tickets.policies import Policies
+from tickets.policies import REMEMBERED, Policies
 from tickets.promises import Promise, promised
 from tickets.stories import stories_of
 from triage.correlation import acting
@@ -33,12 +34,12 @@ def reckon(ticket: Ticket) -> None:
     To be called with the ticket locked, before it is saved. Whoever changes a ticket without it has it done by the
     clock within seconds: the database marks the row.
     """
-    _reckon([ticket], timezone.now())
+    _reckon([ticket], timezone.now(), Policies.remembered())
 
 
 def reckon_all(tickets: Sequence[Ticket]) -> None:
     """The same for many locked tickets at once."""
-    _reckon(tickets, timezone.now())
+    _reckon(tickets, timezone.now(), Policies.current())
 
 
 def note_due(limit: int = PORTION) -> int:
@@ -62,6 +63,8 @@ def recount(limit: int = PORTION) -> bool:
         if row is None:
             return False
         if row.after == 0:
+            if not settings.TESTING:
+                time.sleep(3 * REMEMBERED)  # until no process goes by the former ones any more
             # Whatever was changed and committed until now is read after this, and done in the same round.
             others = Recount.objects.select_for_update(skip_locked=True).filter(after=0).exclude(pk=row.pk)
             Recount.objects.filter(pk__in=list(others.values_list("pk", flat=True))).delete()
@@ -96,8 +99,7 @@ def _locked(tickets: TicketQuerySet, *, skip: bool) -> TicketQuerySet:
     return locked.select_related("team", "assignee").defer("embedding", "raw")
 
 
-def _reckon(tickets: Sequence[Ticket], now: datetime) -> None:
-    policies = Policies.current()
+def _reckon(tickets: Sequence[Ticket], now: datetime, policies: Policies) -> None:
     stories = stories_of(tickets, now)
     for ticket in tickets:
         ticket.promise(promised(stories[ticket.pk], policies.terms_for(ticket), ticket.promises), now)
@@ -106,7 +108,7 @@ def _reckon(tickets: Sequence[Ticket], now: datetime) -> None:
 def _keep(tickets: Sequence[Ticket], now: datetime) -> None:
     """Reckon these locked tickets, note what is due of them, and tell where a promise is another than before."""
     before = {ticket.pk: (ticket.sla.get("promises", {}), ticket.due_at, ticket.sla_look_at) for ticket in tickets}
-    _reckon(tickets, now)
+    _reckon(tickets, now, Policies.current())
     noted = [event for ticket in tickets for event in _note(ticket, now)]
     changed, only_looked_at = [], []
     for ticket in tickets:

@@ -29,7 +29,7 @@ from tickets.actions.notifying import tell_assignee, tell_leads
 from tickets.actions.promising import reckon
 from tickets.actions.review import require_lead
 from tickets.actions.shadow import follow
-from tickets.context import gather, inquiry_of
+from tickets.context import gather, inquiry_of, remembered
 from tickets.flagged import flags_of, stored
 from tickets.live import announce
 from tickets.models import (
@@ -53,7 +53,7 @@ from triage.embedding import clean, embed
 from triage.flags import visible
 from triage.models import Pause, User
 from triage.pipeline import read
-from triage.pipeline.types import MANUAL_REVIEW, Context, Inquiry, Turn, Verdict
+from triage.pipeline.types import MANUAL_REVIEW, Context, Earlier, Inquiry, Turn, Verdict
 from triage.queue import ring
 
 log = structlog.get_logger(__name__)
@@ -98,7 +98,7 @@ async def triage_ticket(
             context, about = await sync_to_async(_gather)(ticket, inquiry, vector)
         async with _same_text(about.basis) as waited:
             if waited and context.earlier is None and ticket.read_with == ReadWith.CASCADE:
-                context = replace(context, earlier=await sync_to_async(repeats.earlier)(ticket, inquiry, context))
+                context = replace(context, earlier=await sync_to_async(_earlier)(ticket, inquiry, context, about))
             with tracing(ticket.correlation_id):
                 verdict = await read(inquiry, context)
             await sync_to_async(_store)(claimed, verdict, about, int((time.monotonic() - began) * 1000))
@@ -168,12 +168,15 @@ def _gather(ticket: Ticket, inquiry: Inquiry, vector: Any) -> tuple[Context, _Ab
         context = with_answer(gather(inquiry, vector, ticket=ticket), ticket)
     else:
         context = gather(inquiry, vector, ticket=ticket, engine=ticket.read_with)
-    about = _About(
-        vector, repeats.text_hash(inquiry), repeats.basis_of(inquiry, context), numbers_like(vector, ticket.number)
-    )
+    text = repeats.text_hash(inquiry)
+    about = _About(vector, text, repeats.basis_of(inquiry, context, text), numbers_like(vector, ticket.number))
     if ticket.read_with == ReadWith.CASCADE:
-        context = replace(context, earlier=repeats.earlier(ticket, inquiry, context))
+        context = replace(context, earlier=_earlier(ticket, inquiry, context, about))
     return context, about
+
+
+def _earlier(ticket: Ticket, inquiry: Inquiry, context: Context, about: _About) -> Earlier | None:
+    return repeats.earlier(ticket, inquiry, context, basis=about.basis, text=about.text_hash)
 
 
 def _store(claimed: Claimed, verdict: Verdict, about: _About, milliseconds: int) -> None:
@@ -247,7 +250,9 @@ def _apply(ticket: Ticket, verdict: Verdict) -> None:
             continue
         value = list(reading.value) if isinstance(reading.value, tuple) else reading.value
         try:
-            setattr(ticket, name, normalise(name, None if reading.band == "ask" else value))
+            held = None if reading.band == "ask" else value
+            row = remembered(name, held) if isinstance(held, str) else None
+            setattr(ticket, name, row or normalise(name, held))
         except Invalid as wrong:  # a label that was retired while the machine read
             log.warning("reading_not_applied", ticket=ticket.number, field=name, why=wrong.code)
             continue

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, connections, transaction
 from django.utils import timezone
+from pytest_django import Settings
 
 from tests.tickets.conftest import MakeTicket, last_seen
-from tickets import tasks
+from tickets import policies, tasks
 from tickets.actions import deleting, intake, merging, promising, replies, review, snoozing, status
 from tickets.models import (
     Calendar,
@@ -445,7 +446,7 @@ def test_a_draft_promises_no_more_than_every_ticket_of_the_priority_gets(taxonom
     def told() -> dict[str, float]:
         from tickets import context
 
-        return context.taxonomy()[1]
+        return dict(context.taxonomy()[1])
 
     assert told() == {"P1": 1, "P2": 4, "P3": 24, "P4": 72}
     slower = SlaPolicy.objects.create(team=Team.objects.get(key="billing"), response_minutes=480)
@@ -463,3 +464,28 @@ def test_history_has_no_step_for_what_the_clock_reckons(reviewed: Ticket, agent:
     steps = Event.objects.filter(pgh_obj=reviewed).count()
     clock()
     assert Event.objects.filter(pgh_obj=reviewed).count() == steps
+
+
+def test_policies_are_remembered_for_a_second_and_not_longer(
+    taxonomy: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policies, "_remembered", None)
+    settings.TESTING = False
+    before = len(Policies.remembered().policies)
+    SlaPolicy.objects.all().delete()
+    assert len(Policies.remembered().policies) == before > 0
+    monkeypatch.setattr(policies, "REMEMBERED", 0.0)
+    assert len(Policies.remembered().policies) == 0
+
+
+def test_a_recount_waits_until_nobody_goes_by_what_was_before(
+    taxonomy: None, settings: Settings, monkeypatch: pytest.MonkeyPatch, make_ticket: MakeTicket
+) -> None:
+    settings.TESTING = False
+    waits: list[float] = []
+    monkeypatch.setattr("tickets.actions.promising.time.sleep", waits.append)
+    make_ticket(title="Late")
+    Recount.objects.create()
+    while promising.recount():
+        pass
+    assert waits and min(waits) > policies.REMEMBERED
