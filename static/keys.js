@@ -149,7 +149,7 @@
       var text = document.createElement("span");
       text.textContent = one.place && !one.element.dataset.command && !/^(Go|Open)/.test(one.text) ? "Go to " + one.text : one.text;
       row.append(text);
-      if (one.key) { var key = document.createElement("kbd"); key.textContent = one.key.replace(/\+/g, " + ").replace("Shift + e", "Shift + E").replace("Shift + t", "Shift + T"); row.append(key); }
+      if (one.key) { var key = document.createElement("kbd"); key.textContent = one.key.replace(/\+/g, " + ").replace(/Shift \+ [a-z]$/, function (keys) { return keys.slice(0, -1) + keys.slice(-1).toUpperCase(); }); row.append(key); }
       row.addEventListener("click", function () { run(index); });
       return row;
     }));

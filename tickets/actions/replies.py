@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -13,6 +13,7 @@ from tickets.actions.drafts import clean_reply, last_inbound
 from tickets.actions.errors import Conflict, Flagged, Invalid
 from tickets.actions.promising import reckon
 from tickets.actions.review import require_decider
+from tickets.actions.snoozing import require_ahead
 from tickets.channels import CHANNELS
 from tickets.flagged import flags_of, stored
 from tickets.live import announce
@@ -32,28 +33,30 @@ def approve(
     by: User,
     replied: int | None = None,
     keep_open: bool = False,
+    snooze_until: datetime | None = None,
     accept_flags: Collection[str] | bool = False,
     undo_seconds: int = 0,
     api_key: ApiKey | None = None,
 ) -> Delivery:
-    """Approve `text` as the reply and hand it to the outbox, once.
+    """Approve `text` as the reply and hand it to the outbox, once; it leaves after `undo_seconds`.
 
     `version` is the draft's that the person saw (0: there was none), `answers` the primary key of the customer's last
     message they saw, `replied` that of the desk's last reply they saw (0: there was none): who has seen a reply may
-    send another after it. Without `replied` the customer has to write before a second one. `accept_flags` are the words
-    that stand in neither conversation nor sources and shall be sent all the same, or True for whatever there is. It
-    leaves after `undo_seconds`. Raises Conflict when somebody sent first or ended the ticket, the draft changed, or the
-    customer wrote meanwhile; Flagged when the text has such words that nobody accepted; Invalid when there is nothing
-    to send or nobody to send it to.
+    send another after it. Without `replied` the customer has to write before a second one. With `snooze_until`, aware,
+    the ticket stays open and is put off. `accept_flags` are the words that stand in neither conversation nor sources
+    and shall be sent all the same, or True for whatever there is. Raises Conflict when somebody sent first or ended the
+    ticket, the draft changed, or the customer wrote meanwhile; Flagged when the text has such words that nobody
+    accepted; Invalid when there is nothing to send or nobody to send it to.
     """
     require_decider(by)
     text = clean_reply(text)
+    if snooze_until is not None:
+        require_ahead(snooze_until)
     with transaction.atomic():
         held = _held(ticket.pk)
         draft = Draft.objects.filter(ticket=held).select_related("suggestion").first()
         _refuse_if_overtaken(held, draft, version, answers, replied)
-        if held.requester is None:
-            raise Invalid("no_recipient", "This ticket has no address to answer to. Write to the customer yourself.")
+        recipient = _recipient(held)
         suggestion = draft.suggestion if draft else held.latest_suggestion
         review = Review.objects.create(
             ticket=held,
@@ -65,11 +68,10 @@ def approve(
             by=by,
             api_key=api_key,
         )
-        delivery = _enqueue(held, held.requester, review, undo_seconds)
+        delivery = _enqueue(held, recipient, review, undo_seconds, snooze_until)
         Draft.objects.filter(ticket=held).delete()
-        held.first_replied_at = held.first_replied_at or timezone.now()
-        _become(held, Status.WAITING if keep_open else Status.RESOLVED)
-        ring("interactive")
+        held.snoozed_until = snooze_until or held.snoozed_until
+        _answered(held, Status.WAITING if keep_open or snooze_until else Status.RESOLVED)
         announce(held, "reply")
     return delivery
 
@@ -99,6 +101,8 @@ def take_back(*, delivery: Delivery, by: User) -> Draft:
         draft.save()
         reply.delete()
         message.delete()
+        if reply.snoozed_until is not None and held.snoozed_until == reply.snoozed_until:
+            held.snoozed_until = None
         if not held.messages.filter(kind=Message.Kind.OUTBOUND).exists():
             held.first_replied_at = None
         _become(held, Status(held.status if draft.stale else reply.status_before))
@@ -106,14 +110,25 @@ def take_back(*, delivery: Delivery, by: User) -> Draft:
     return draft
 
 
+def _answered(ticket: Ticket, status: Status) -> None:
+    ticket.first_replied_at = ticket.first_replied_at or timezone.now()
+    _become(ticket, status)
+
+
 def _become(ticket: Ticket, status: Status) -> None:
     ticket.set_status(status)
     reckon(ticket)
-    ticket.save(update_fields=["status", "resolved_at", "first_replied_at", *SLA, "updated_at"])
+    ticket.save(update_fields=["status", "resolved_at", "first_replied_at", "snoozed_until", *SLA, "updated_at"])
 
 
 def _held(number: int) -> Ticket:
     return Ticket.objects.select_for_update(of=("self",)).select_related("requester", "source").get(pk=number)
+
+
+def _recipient(ticket: Ticket) -> Requester:
+    if ticket.requester is None:
+        raise Invalid("no_recipient", "This ticket has no address to answer to. Write to the customer yourself.")
+    return ticket.requester
 
 
 def _refuse_if_overtaken(
@@ -147,11 +162,14 @@ def _accepted(ticket: Ticket, text: str, suggestion: Suggestion | None, accept: 
     return "\n".join(f"Sent with {flag.words}" for flag in asking)
 
 
-def _enqueue(ticket: Ticket, recipient: Requester, review: Review, undo_seconds: int) -> Delivery:
+def _enqueue(
+    ticket: Ticket, recipient: Requester, review: Review, undo_seconds: int, snooze_until: datetime | None
+) -> Delivery:
     channel, now = CHANNELS[ticket.source.kind].replies_by, timezone.now()
     message = Message.objects.create(
         ticket=ticket, kind=Message.Kind.OUTBOUND, text=review.text, author=review.by, created_at=now
     )
+    ring("interactive")
     return Delivery.objects.create(
         ticket=ticket,
         message=message,
@@ -160,5 +178,6 @@ def _enqueue(ticket: Ticket, recipient: Requester, review: Review, undo_seconds:
         recipient=recipient.email,
         not_before=now + timedelta(seconds=undo_seconds),
         status_before=ticket.status,
+        snoozed_until=snooze_until,
         correlation_id=correlation.current() or ticket.correlation_id,
     )

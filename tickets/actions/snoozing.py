@@ -56,11 +56,7 @@ def snooze(*, ticket: Ticket, until: datetime, by: User | None) -> Ticket:
     """
     if by is not None:
         require_decider(by)
-    now = timezone.now()
-    if until <= now:
-        raise Invalid("past", "Choose a time that is still to come.", field="until")
-    if until > now + LONGEST:
-        raise Invalid("too_far", "Choose a time within a year.", field="until")
+    require_ahead(until)
     with transaction.atomic():
         held = Ticket.objects.select_for_update(of=("self",)).get(pk=ticket.pk)
         if not held.is_open:
@@ -72,6 +68,15 @@ def snooze(*, ticket: Ticket, until: datetime, by: User | None) -> Ticket:
         held.save(update_fields=["snoozed_until", *SLA, "updated_at"])
         announce(held, "changed")
     return held
+
+
+def require_ahead(until: datetime) -> None:
+    """Raises Invalid for a moment that nobody can put a ticket off until."""
+    now = timezone.now()
+    if until <= now:
+        raise Invalid("past", "Choose a time that is still to come.", field="until")
+    if until > now + LONGEST:
+        raise Invalid("too_far", "Choose a time within a year.", field="until")
 
 
 def wake(*, ticket: Ticket, by: User) -> Ticket:

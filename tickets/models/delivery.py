@@ -36,6 +36,8 @@ class Delivery(Work):
     sent_at = models.DateTimeField(null=True, blank=True)
     # what the ticket's status goes back to where the reply is taken back before it left
     status_before = models.CharField(max_length=10, choices=Status, blank=True, editable=False)
+    # what the ticket was put off until with it: that ends, too, where the reply is taken back
+    snoozed_until = models.DateTimeField(null=True, blank=True, editable=False)
     correlation_id = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

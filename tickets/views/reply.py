@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.formats import date_format
 from django.views.decorators.http import require_POST
 
 from tickets.actions import deliveries, drafts, replies
@@ -15,6 +16,7 @@ from tickets.difference import difference
 from tickets.flagged import Shown, shown
 from tickets.models import TEXT_LIMIT, Draft, Ticket
 from tickets.views.frame import person
+from tickets.views.snooze import until_of
 from tickets.views.ticket import done, refused, seen
 
 
@@ -61,11 +63,15 @@ def changes(request: HttpRequest, number: int) -> HttpResponse:
 @require_POST
 @login_required
 def approval(request: HttpRequest, number: int) -> HttpResponse:
-    """Approve the text as it stands in the editor and send it. Fragments: the pieces with the editor."""
+    """Approve the text as it stands in the editor and send it, with `snooze` (and `at`) as for a snooze put off.
+
+    Fragments: the pieces with the editor.
+    """
     ticket = seen(request, number)
     text = _text(request)
-    keep_open = bool(request.POST.get("keep_open"))
+    keep_open, wanted = bool(request.POST.get("keep_open")), request.POST.get("snooze", "")
     try:
+        until = until_of(wanted, request.POST.get("at", ""), person(request)) if wanted else None
         replies.approve(
             ticket=ticket,
             text=text,
@@ -74,13 +80,17 @@ def approval(request: HttpRequest, number: int) -> HttpResponse:
             replied=_key(request, "replied"),
             by=person(request),
             keep_open=keep_open,
+            snooze_until=until,
             accept_flags=_flagged(request) if request.POST.get("accept_flags") else (),
             undo_seconds=settings.UNDO_SECONDS,
         )
     except Refused as why:
         return refused(request, ticket, why, typed=text)
-    words = f"Approved. #{number} waits for the customer." if keep_open else f"Approved. #{number} is resolved."
-    return done(request, ticket, words, also=["reply"])
+    if until is not None:
+        became = f"is put off until {date_format(until, 'l j F, H:i')}, or an answer"
+    else:
+        became = "waits for the customer" if keep_open else "is resolved"
+    return done(request, ticket, f"Approved. #{number} {became}.", also=["reply"])
 
 
 @require_POST

@@ -30,14 +30,15 @@ def snooze(request: HttpRequest, number: int) -> HttpResponse:
         if wanted == "now":
             snoozing.wake(ticket=ticket, by=by)
             return done(request, ticket, f"#{number} is back.")
-        until = _until(wanted, request.POST.get("at", ""), by)
+        until = until_of(wanted, request.POST.get("at", ""), by)
         snoozing.snooze(ticket=ticket, until=until, by=by)
     except Refused as why:
         return refused(request, ticket, why)
     return done(request, ticket, f"#{number} is put off until {date_format(until, 'l j F, H:i')}, or an answer.")
 
 
-def _until(wanted: str, at: str, by: User) -> datetime:
+def until_of(wanted: str, at: str, by: User) -> datetime:
+    """The moment of a preset, or the one written by the person's own clock. Raises Invalid."""
     zone = Habits.of(by).zone
     for preset in snoozing.presets(zone):
         if preset.key == wanted:

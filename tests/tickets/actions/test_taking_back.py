@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from tickets.actions import deliveries, replies
+from tickets.actions import deliveries, replies, snoozing
 from tickets.actions.drafts import last_inbound
-from tickets.actions.errors import Conflict, Forbidden
+from tickets.actions.errors import Conflict, Forbidden, Invalid
 from tickets.actions.intake import add_customer_message
 from tickets.models import Delivery, Draft, Message, Review, Status, Ticket
 from triage.models import User
 
 
-def approve(ticket: Ticket, by: User, *, seconds: int = 10, keep_open: bool = False) -> Delivery:
+def approve(
+    ticket: Ticket, by: User, *, seconds: int = 10, keep_open: bool = False, snooze_until: datetime | None = None
+) -> Delivery:
     draft = Draft.objects.filter(ticket=ticket).first()
     return replies.approve(
         ticket=ticket,
@@ -25,6 +27,7 @@ def approve(ticket: Ticket, by: User, *, seconds: int = 10, keep_open: bool = Fa
         answers=last_inbound(ticket),
         by=by,
         keep_open=keep_open,
+        snooze_until=snooze_until,
         undo_seconds=seconds,
     )
 
@@ -122,3 +125,39 @@ def test_on_the_page_an_approved_reply_waits_as_long_as_is_set(
     client.post(f"{reviewed.get_absolute_url()}approval/", form)
     delivery = Delivery.objects.get()
     assert 8 < (delivery.not_before - delivery.created_at).total_seconds() <= 10
+
+
+# Sent and snoozed
+
+
+def test_sent_and_snoozed_the_ticket_waits_out_of_sight_until_its_time(reviewed: Ticket, agent: User) -> None:
+    until = timezone.now() + timedelta(days=1)
+    delivery = approve(reviewed, agent, seconds=0, snooze_until=until)
+    reviewed.refresh_from_db()
+    assert (reviewed.status, reviewed.snoozed_until, reviewed.is_snoozed) == (Status.WAITING, until, True)
+    assert [one.pk for one in deliveries.claim(8)] == [delivery.pk]
+
+
+def test_taken_back_it_is_not_snoozed_any_more(reviewed: Ticket, agent: User) -> None:
+    delivery = approve(reviewed, agent, snooze_until=timezone.now() + timedelta(days=1))
+    replies.take_back(delivery=delivery, by=agent)
+    reviewed.refresh_from_db()
+    assert (reviewed.status, reviewed.snoozed_until) == (Status.IN_REVIEW, None)
+
+
+def test_a_snooze_of_somebody_else_meanwhile_outlasts_taking_back(reviewed: Ticket, agent: User, lead: User) -> None:
+    delivery = approve(reviewed, agent, snooze_until=timezone.now() + timedelta(days=1))
+    later = timezone.now() + timedelta(days=3)
+    snoozing.snooze(ticket=reviewed, until=later, by=lead)
+    replies.take_back(delivery=delivery, by=agent)
+    reviewed.refresh_from_db()
+    assert reviewed.snoozed_until == later
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=-1), timedelta(days=400)])
+def test_nothing_is_sent_with_a_snooze_until_a_time_that_is_none(
+    reviewed: Ticket, agent: User, ahead: timedelta
+) -> None:
+    with pytest.raises(Invalid):
+        approve(reviewed, agent, snooze_until=timezone.now() + ahead)
+    assert not Delivery.objects.exists()

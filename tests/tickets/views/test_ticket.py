@@ -78,6 +78,17 @@ def test_sending_and_keeping_open_waits_for_the_customer(desk: Client, reviewed:
     assert reviewed.status == Status.WAITING
 
 
+def test_sending_and_snoozing_puts_it_off_by_a_preset_or_ones_own_clock(desk: Client, reviewed: Ticket) -> None:
+    address = f"/tickets/{reviewed.number}/approval/"
+    assert desk.post(address, _approval(reviewed, snooze="custom", at="never"), headers=HTMX).status_code == 422
+    assert not Delivery.objects.exists()
+    desk.post(address, _approval(reviewed, snooze="week"))
+    reviewed.refresh_from_db()
+    assert reviewed.status == Status.WAITING
+    assert reviewed.snoozed_until is not None
+    assert reviewed.snoozed_until > timezone.now() + timedelta(days=6)
+
+
 def test_after_a_reply_that_kept_the_ticket_open_the_editor_sends_another(desk: Client, reviewed: Ticket) -> None:
     address = f"/tickets/{reviewed.number}/approval/"
     shown = desk.post(address, _approval(reviewed, replied="0", keep_open="1"), headers=HTMX).content.decode()
