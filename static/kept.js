@@ -3,7 +3,7 @@
 (function () {
   "use strict";
   var PREFIX = "kept:", OLDEST = 14 * 86400 * 1000;
-  var person = document.body.dataset.person, ticket = document.getElementById("ticket");
+  var person = document.body.dataset.person;
   var FIELDS = { "reply-text": "kept-reply", "comment-text": "kept-comment" };
   var timers = {}, gone = false;
   if (!person) return;
@@ -22,9 +22,9 @@
     gone = true;  // and nothing more is kept while the page is left
     each(drop);
   });
-  if (!ticket) return;
+  if (!document.getElementById("ticket") && !document.getElementById("pane")) return;
 
-  function keyOf(id) { return PREFIX + person + ":" + ticket.dataset.ticket + ":" + id; }
+  function keyOf(id) { return PREFIX + person + ":" + document.getElementById("ticket").dataset.ticket + ":" + id; }
   function keep(field) {
     clearTimeout(timers[field.id]);
     if (gone) return;
@@ -54,13 +54,19 @@
     if (elt.matches(".comment-form")) { clearTimeout(timers["comment-text"]); drop(keyOf("comment-text")); }
   });
 
-  // ── Offered after a reload ──
-  Object.keys(FIELDS).forEach(function (id) {
-    var held = load(keyOf(id)), field = document.getElementById(id), place = document.getElementById(FIELDS[id]);
-    if (!held || !place) return;
-    if (field && field.value === held.text) { drop(keyOf(id)); return; }
-    place.replaceChildren(offer(id, held, field));
-  });
+  // ── Offered after a reload, and where the ticket is opened again beside the queue ──
+  function offerAll() {
+    if (!document.getElementById("ticket")) return;
+    Object.keys(FIELDS).forEach(function (id) {
+      var held = load(keyOf(id)), field = document.getElementById(id), place = document.getElementById(FIELDS[id]);
+      if (!held || !place) return;
+      if (field && field.value === held.text) { drop(keyOf(id)); return; }
+      place.replaceChildren(offer(id, held, field));
+    });
+  }
+  offerAll();
+  document.addEventListener("desk:leave", function () { flush(); timers = {}; });
+  document.addEventListener("desk:ticket", offerAll);
   function offer(id, held, field) {
     var box = document.createElement("div"), words = document.createElement("span"), at = new Date(held.at);
     var day = at.toDateString() === new Date().toDateString() ? "" : at.toLocaleDateString("en-GB", { day: "numeric", month: "short" }) + ", ";

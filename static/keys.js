@@ -78,9 +78,11 @@
     var rows = links();
     if (!rows.length) { beside(by); return; }
     var at = rows.findIndex(function (link) { return link.closest(".row").contains(document.activeElement); });
+    if (at < 0) at = rows.findIndex(function (link) { return link.closest(".row").classList.contains("row-open"); });
     var next = rows[at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.max(0, Math.min(rows.length - 1, at + by))];
     next.focus();
     next.closest(".row").scrollIntoView({ block: "nearest" });
+    document.dispatchEvent(new CustomEvent("desk:step", { detail: next.closest(".row").dataset.number }));
   }
   function beside(by) {
     var ticket = document.getElementById("ticket");

@@ -77,7 +77,7 @@
   function receive(message) {
     if (message.type === "beat") { desks(message.desks); return; }
     if (message.type === "catch-up") { soon(); return; }
-    if (message.type === "ticket") { refreshTicket(); return; }
+    if (message.type === "ticket") { if (ticket && message.number === Number(ticket.dataset.ticket)) refreshTicket(); return; }
     if (message.type !== "tickets") { tellPage(message.type, message); return; }
     text("count-rail", message.counts.rail);
     if (!queue) return;
@@ -100,7 +100,7 @@
   var OWN_COUNTS = 5000, later_ = null;
   function later() { if (!later_) later_ = setTimeout(function () { later_ = null; catchUp(); }, OWN_COUNTS); }
   function catchUp() {
-    if (ticket) { refreshTicket(); probe(); return; }
+    if (ticket) refreshTicket();
     if (!queue) { probe(); return; }
     if (asking) { soon(); return; }
     asking = true; asked = Date.now();
@@ -185,8 +185,11 @@
   function counts(found) {
     Object.keys(found || {}).forEach(function (place) { text("count-" + place, found[place]); });
   }
+  // Beside an open ticket the list scrolls by itself (beside.css).
+  function scroller() { var list = document.getElementById("split-list"); return list && getComputedStyle(list).overflowY === "auto" ? list : null; }
+  function scrolled() { var list = scroller(); return list ? list.scrollTop : window.scrollY; }
   function letIn(asked) {
-    var idle = window.scrollY < 60 && !(document.activeElement && window.desk.typing(document.activeElement)) && !document.hidden;
+    var idle = scrolled() < 60 && !(document.activeElement && window.desk.typing(document.activeElement)) && !document.hidden;
     if (queue.dataset.paged || (!idle && !asked)) { news(); return; }
     if (gap) return renew();
     var empty = document.getElementById("queue-empty");
@@ -236,10 +239,10 @@
     document.addEventListener("click", function (event) {
       if (!event.target.closest("#news-open")) return;
       if (queue.dataset.paged) { location.assign(newestPage()); return; }
-      window.scrollTo(0, 0);
+      (scroller() || window).scrollTo(0, 0);
       letIn(true);
     });
-    document.addEventListener("scroll", function () { if (waiting.length && window.scrollY < 60) letIn(); }, { passive: true });
+    document.addEventListener("scroll", function () { if (waiting.length && scrolled() < 60) letIn(); }, { passive: true, capture: true });
     document.addEventListener("focusout", function () { if (waiting.length) setTimeout(letIn, 0); });
   }
 
@@ -261,7 +264,13 @@
   // What a person does goes first: pieces that arrive during their request would take its place away under it, and
   // an editor that somebody has begun to type in since the pieces were asked for stays.
   var quiet = false;
+  document.addEventListener("desk:ticket", function () {
+    ticket = document.getElementById("ticket");
+    clearTimeout(timer);
+    timer = setTimeout(connect, 300);  // who leafs through the list is at none of them
+  });
   document.addEventListener("htmx:beforeSwap", function (event) {
+    if (isOfAnother(event.detail)) { event.detail.shouldSwap = false; return; }
     quiet = ticket !== null && event.detail.requestConfig.elt === ticket;
     if (quiet && busy()) { event.detail.shouldSwap = false; refreshTicket(); }
   });
@@ -269,6 +278,11 @@
     if (quiet && event.detail.target.id === "reply" && touched()) event.detail.shouldSwap = false;
     if (quiet && event.detail.target.id === "conversation" && document.querySelector("#conversation details.comment-edit[open]")) event.detail.shouldSwap = false;
   });
+  // An answer about the ticket that was open before: what it holds has no place here.
+  function isOfAnother(detail) {
+    var about = /^\/tickets\/(\d+)\//.exec(detail.requestConfig.path), elt = detail.requestConfig.elt;
+    return ticket && about && about[1] !== ticket.dataset.ticket && detail.target.id !== "pane" && !(elt && elt.closest && elt.closest("#rows"));
+  }
   function busy() { return document.querySelector("#ticket .htmx-request"); }
   function touched() {
     var editor = document.getElementById("reply-text");

@@ -3,7 +3,7 @@
   "use strict";
   var BEAT = 10000, WRITING = 60000;
   var ticket = document.getElementById("ticket"), people = [], doing = null, typed = { reply: 0, comment: 0 };
-  if (!ticket) return;
+  if (!ticket && !document.getElementById("pane")) return;
 
   // ── What this person does ──
   function writes(kind, selector) {
@@ -11,7 +11,7 @@
     return written && Date.now() - typed[kind] < WRITING;
   }
   function now() {
-    if (document.hidden) return "";
+    if (document.hidden || !document.getElementById("ticket")) return "";
     if (writes("reply", "#reply-text")) return "replying";
     return writes("comment", "#comment-text, .comment-edit textarea") ? "commenting" : "viewing";
   }
@@ -39,6 +39,7 @@
   // ── What the others do ──
   var WORDS = { replying: "is writing a reply", commenting: "is writing a comment" };
   document.addEventListener("desk:presence", function (event) { people = event.detail.people; draw(); });
+  document.addEventListener("desk:ticket", function () { people = []; doing = null; typed = { reply: 0, comment: 0 }; draw(); });
   document.addEventListener("desk:lost", function () { people = []; draw(); });
   document.addEventListener("htmx:oobAfterSwap", function (event) {
     if (event.detail.target && event.detail.target.id === "ticket-head") draw();

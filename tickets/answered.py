@@ -24,11 +24,13 @@ class Answered:
 def answered(ticket: Ticket, user: User, similar: Sequence[Similar] | None = None) -> list[Answered]:
     """The answers to ended tickets like this one that this person may see, the likest first.
 
-    `similar` are the similar tickets where the caller knows them already. One query, or two.
+    `similar` are the similar tickets where the caller knows them already. No query, one or two.
     """
     if similar is None:
         similar = similar_to(ticket, Ticket.objects.visible_to(user))
     ended = {one.ticket.number: one for one in similar if one.ticket.status in ENDED}
+    if not ended:
+        return []
     replies = Message.objects.filter(ticket__in=ended, kind=Message.Kind.OUTBOUND).order_by("ticket_id", "-pk")
     last = {
         reply.ticket_id: reply for reply in replies.distinct("ticket_id").select_related("author", "ticket__requester")

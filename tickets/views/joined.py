@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Exists, Q
 
 from tickets.actions.errors import Invalid
-from tickets.models import Link, Merge, Message, Split, Ticket
+from tickets.models import Link, Merge, Message, RuleFiring, SlaEvent, Split, Ticket
 from tickets.models.ticket import TicketQuerySet
 from tickets.similar import similar_to
 from triage.models import User
@@ -34,9 +34,8 @@ class Linked:
     ticket: Ticket
 
 
-def joined_of(ticket: Ticket, user: User, messages: Iterable[Message]) -> dict[str, Any]:
-    """One query for a ticket that stands alone, some more for another."""
-    there = _there(ticket)
+def joined_of(ticket: Ticket, user: User, messages: Iterable[Message], there: Mapping[str, bool]) -> dict[str, Any]:
+    """What the page shows of it. No query for a ticket that stands alone, some for another. `there` is of there_of."""
     parts = list(_parts(ticket)) if there["has_parts"] else []
     splits = list(_splits(ticket).select_related("by", "ticket", "new")) if there["has_splits"] else []
     links = list(Link.objects.of(ticket).select_related("one", "other", "by")) if there["has_links"] else []
@@ -91,11 +90,14 @@ def chosen(user: User, given: str, field: str) -> Ticket:
     return found
 
 
-def _there(ticket: Ticket) -> dict[str, bool]:
+def there_of(ticket: Ticket) -> dict[str, bool]:
+    """What the ticket has at all of what few have: one query spares the page the others."""
     asked = Ticket.objects.filter(pk=ticket.pk).values(
         has_parts=Exists(Ticket.objects.filter(merged_into=ticket.pk)),
         has_splits=Exists(_splits(ticket)),
         has_links=Exists(Link.objects.of(ticket)),
+        has_firings=Exists(RuleFiring.objects.filter(ticket=ticket.pk)),
+        has_sla_events=Exists(SlaEvent.objects.filter(ticket=ticket.pk)),
     )
     found: Any = asked.get()
     return dict(found)

@@ -27,17 +27,18 @@ COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """`hidden` are columns that are not shown; `split` shows a ticket beside the list."""
+    """`hidden` are columns that are not shown; `split` shows a ticket beside the list, `advance` then the next one."""
 
     compact: bool = False
     split: bool = False
+    advance: bool = True
     hidden: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, user: User) -> Self:
         kept = Habits.of(user).queue
         hidden = frozenset(name for name in kept.get("hidden", ()) if name in COLUMNS)
-        return cls(kept.get("density") == "compact", bool(kept.get("split")), hidden)
+        return cls(kept.get("density") == "compact", bool(kept.get("split")), bool(kept.get("advance", True)), hidden)
 
     @property
     def columns(self) -> list[tuple[str, str, bool]]:
@@ -53,14 +54,18 @@ class Looks:
 @require_POST
 @login_required
 def looks(request: HttpRequest) -> HttpResponse:
-    """Keep how the queue is to look: `density`, the `column`s shown, `split`; back to the address given as `query`."""
+    """Keep how the queue is to look: `split`, or with `columns` what the form of looks holds: `density`, the `column`s
+    shown, `advance`. Back to the address given as `query`.
+    """
     user, asked = person(request), request.POST
     kept = Looks.of(user)
     shown = asked.getlist("column")
+    whole = "columns" in asked
     chosen = {
-        "density": asked.get("density", "compact" if kept.compact else ""),
+        "density": asked.get("density", "") if whole else "compact" if kept.compact else "",
         "split": asked["split"] == "on" if "split" in asked else kept.split,
-        "hidden": sorted(set(COLUMNS) - set(shown)) if "columns" in asked else sorted(kept.hidden),
+        "advance": "advance" in asked if whole else kept.advance,
+        "hidden": sorted(set(COLUMNS) - set(shown)) if whole else sorted(kept.hidden),
     }
     Habits.objects.update_or_create(user=user, defaults={"queue": chosen})
     query = asked.get("query", "")

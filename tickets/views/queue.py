@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import messages as toasts
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from tickets.actions import triage
+from tickets.actions import notifying, triage
 from tickets.actions.errors import Refused
 from tickets.live import changes_since, rows_html
 from tickets.models import ORDERS, Order, Place, Ticket, leads
@@ -26,6 +26,7 @@ from tickets.views.highlights import highlight
 from tickets.views.looks import Looks
 from tickets.views.saved_views import sharing
 from tickets.views.tabs import Counts
+from tickets.views.ticket import context_of, seen
 from tickets.words import counted
 from triage.models import User
 
@@ -38,14 +39,27 @@ MOST_SHOWN = 400  # rows that a browser may ask after: twice what it holds
 @login_required
 @vary_on_headers("HX-Request")
 def page(request: HttpRequest) -> HttpResponse:
-    """The queue. Fragment for htmx: #queue."""
+    """The queue; with a ticket beside it where the person wants that, or with `open`. Fragment for htmx: #queue."""
     user = person(request)
     filters = Filters.of(request.GET)
-    template = "tickets/queue.html#queue" if request.headers.get("HX-Target") == "queue" else "tickets/queue.html"
     choices = Choices.now()
     context = queue_context(user, filters, choices)
     context |= {"choices": choices.of(filters), "chips": list(filters.chips(choices.names)), **bar(user)}
-    return render(request, template, context)
+    if request.headers.get("HX-Target") == "queue":
+        return render(request, "tickets/queue.html#queue", context)
+    opened = _number(request.GET.get("open", ""))
+    context["split"] = context["looks"].split or bool(opened)
+    return render(request, "tickets/queue.html", context | (_beside(request, opened) if opened else {}))
+
+
+def _beside(request: HttpRequest, number: int) -> dict[str, Any]:
+    """What a ticket's page shows, for the pane beside the list."""
+    try:
+        ticket = seen(request, number)
+    except Http404:
+        return {"missing": True}
+    notifying.read(user=person(request), ticket=ticket)
+    return context_of(ticket, person(request))
 
 
 @require_POST

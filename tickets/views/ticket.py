@@ -33,7 +33,7 @@ from tickets.models.labels import all_labels
 from tickets.similar import similar_to
 from tickets.views.clock import clock, noted_of
 from tickets.views.frame import person
-from tickets.views.joined import joined_of
+from tickets.views.joined import joined_of, there_of
 from tickets.views.proposal import rows_of
 from triage.models import User
 from triage.models.call import Call
@@ -46,12 +46,14 @@ PIECES = ("head", "joined", "conversation", "reply_state", "proposal", "facts", 
 @login_required
 @vary_on_headers("HX-Request")
 def page(request: HttpRequest, number: int) -> HttpResponse:
+    """The ticket. Fragment for htmx, for the pane beside the queue: #ticket."""
     try:
         ticket = seen(request, number)
     except Http404:
         return _deleted(request, number)
     notifying.read(user=person(request), ticket=ticket)
-    return render(request, "tickets/ticket.html", context_of(ticket, person(request)))
+    template = "tickets/ticket.html#ticket" if request.headers.get("HX-Target") == "pane" else "tickets/ticket.html"
+    return render(request, template, context_of(ticket, person(request)))
 
 
 def _deleted(request: HttpRequest, number: int) -> HttpResponse:
@@ -128,6 +130,7 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
     labels = all_labels()
     changes, similar = changes_of(ticket, labels=labels), similar_to(ticket, visible)
     undo = undoable(ticket, changes)
+    there = there_of(ticket)
     zone, carriers = Habits.of(user).zone, carriers_of(ticket)
     fields = [replace(row, undo=undo.get(row.name)) for row in rows_of(ticket, suggestion, visible, labels)]
     return {
@@ -152,14 +155,15 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "answered": answered(ticket, user, similar) if ticket.is_open else [],
         "calls": calls,
         "cost": sum(costs) if costs else None,
-        "history": _history([*changes, *noted_of(ticket, zone)], undo),
+        "history": _history([*changes, *(noted_of(ticket, zone) if there["has_sla_events"] else ())], undo),
+        "has_firings": there["has_firings"],
         "carriers": carriers,
         "suggested": suggested_of(ticket, carriers),
         "assignee_listed": any(one.user.pk == ticket.assignee_id for one in carriers),
         "promises": [(promise, clock(promise, timezone.now())) for promise in ticket.promises],
         "teams": [team for team in labels["team"] if team.active and team.pk != ticket.team_id],
         "next_number": None if ticket.is_open else _next(ticket, user),
-        **joined_of(ticket, user, messages),
+        **joined_of(ticket, user, messages, there),
         "zone": zone,
         "presets": presets(zone),
     }
