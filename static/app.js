@@ -122,7 +122,7 @@
   // ── Times: relative, the exact one on hover ──
   function ago(seconds, word) {
     var future = seconds < 0, s = Math.abs(seconds);
-    var text = s < 60 ? (future ? "1m" : "now") : s < 3600 ? Math.floor(s / 60) + "m" : s < 86400 ? Math.floor(s / 3600) + "h" : Math.floor(s / 86400) + "d";
+    var text = s < 60 ? (future ? "1m" : "now") : s < 3600 ? Math.floor(s / 60) + "m" : s < 86400 ? Math.floor(s / 3600) + "h" : s < 63072000 ? Math.floor(s / 86400) + "d" : Math.floor(s / 31536000) + "y";
     return word && text !== "now" ? text + " " + word : text;
   }
   function refreshTimes() {

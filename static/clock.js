@@ -6,7 +6,7 @@
     if (seconds < 60) return "now";
     if (seconds < 3600) return Math.floor(seconds / 60) + "m";
     if (seconds < 86400) return Math.floor(seconds / 3600) + "h";
-    return Math.floor(seconds / 86400) + "d";
+    return seconds < 63072000 ? Math.floor(seconds / 86400) + "d" : Math.floor(seconds / 31536000) + "y";
   }
   function tell(clock, now) {
     var left = Number(clock.dataset.due) - now, span = short(left), word = clock.dataset.word;

@@ -59,7 +59,7 @@ class Clock:
 
 
 def short(span: timedelta) -> str:
-    """A span in its largest whole unit: "now", "5m", "3h", "12d"."""
+    """A span in its largest whole unit: "now", "5m", "3h", "12d"; from two years on "2y"."""
     seconds = abs(span.total_seconds())
     if seconds < 60:
         return "now"
@@ -67,7 +67,8 @@ def short(span: timedelta) -> str:
         return f"{int(seconds // 60)}m"
     if seconds < 86400:
         return f"{int(seconds // 3600)}h"
-    return f"{int(seconds // 86400)}d"
+    days = int(seconds // 86400)
+    return f"{days}d" if days < 730 else f"{days // 365}y"
 
 
 def clock_of(ticket: Ticket) -> Clock | None:

@@ -266,3 +266,9 @@ def test_a_ticket_is_handed_over_from_its_page(desk: Client, reviewed: Ticket, a
     assert answer.status_code == 422 and Ticket.objects.get(pk=reviewed.pk).value_of("team") == "software"
     desk.post(f"/tickets/{reviewed.number}/handover/", {"to": "team:hr", "note": "Yours."})
     assert Ticket.objects.get(pk=reviewed.pk).value_of("team") == "hr"
+
+
+def test_a_new_policy_is_not_told_wrong_before_it_was_touched(desk: Client, taxonomy: None) -> None:
+    made = SlaPolicy.objects.get(priority="P1", team=None, source=None)
+    assert 'hx-trigger="change"' in desk.get("/settings/sla/new/").content.decode()
+    assert 'hx-trigger="load, change"' in desk.get(f"/settings/sla/{made.pk}/").content.decode()
