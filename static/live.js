@@ -32,7 +32,7 @@
     clearTimeout(timer);
     drop();
     var url = (location.protocol === "https:" ? "wss://" : "ws://") + location.host + address;
-    if (ticket) url += "?ticket=" + ticket.dataset.ticket;
+    url += "?" + [ticket && "ticket=" + ticket.dataset.ticket, queue && "queue=1"].filter(Boolean).join("&");
     var mine = socket = new WebSocket(url);
     heard = Date.now();
     mine.onopen = function () { attempts = 0; heard = Date.now(); show("live"); catchUp(); tellPage("open"); if (lost) tellPage("again"); lost = false; };

@@ -14,14 +14,17 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.contrib.auth import get_backends
 
 from tickets.actions.review import may_decide
-from tickets.live import SHOWN, Audience, Changes, Presence, audience_of, may_see
+from tickets.live import SHOWN, Audience, Changes, Presence, audience_of, seen_group
 from tickets.presence import AWAY, FORGET_AFTER, Company, Throttle, doing_of
+from tickets.whereabouts import QUEUES, Glance, Spot, Told, Whereabouts
 from triage.models import User
 
 BEAT = 10.0  # seconds; the browser gives up after 25 without a word
 GATHER = 0.05  # seconds: what commits together is sent together
 APART = 0.3  # seconds between two messages to one desk
+GLANCES_APART = 1.0  # seconds between two words to one queue of who is where
 MOST_PUSHED = 40  # tickets in one message; beyond, the desk asks for what changed
+MOVING = ("read", "routed")  # after these a ticket may be another team's
 EVERYBODY = "desk-presence"
 SIGNED_OUT = 4401
 TOO_MUCH = 4429
@@ -29,6 +32,7 @@ MOST_IGNORED = 200
 WORDS = (20, 10.0)  # what a browser may say: so many words in so many seconds
 PROCESS = uuid.uuid4().hex
 presence = Presence(PROCESS)
+whereabouts = Whereabouts()
 
 
 class DeskConsumer(AsyncJsonWebsocketConsumer):
@@ -37,6 +41,7 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
     async def connect(self) -> None:
         self.beating: asyncio.Task[None] | None = None
         self.flushing: asyncio.Task[None] | None = None
+        self.glancing: asyncio.Task[None] | None = None
         self.changes = Changes()
         self.joined: set[str] = set()
         self.doing, self.said_at = AWAY, 0.0
@@ -47,10 +52,13 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
             await self.close(code=SIGNED_OUT)
             return
         self.company = Company(self.user.pk)
+        self.group = ""
         self.ticket = await self._ticket()
+        self.glance = Glance(whereabouts, self.audience, self.user.pk) if self._asked("queue") else None
         groups = {*self.audience.groups, EVERYBODY, f"person-{self.user.pk}"} | (
             {f"ticket-{self.ticket}"} if self.ticket else set()
         )
+        groups |= {QUEUES} if self.glance else set()
         for group in groups:
             await self.channel_layer.group_add(group, self.channel_name)
             self.joined.add(group)
@@ -59,9 +67,12 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
         await self._tell_presence()
         await self.send_json({"type": "beat", "desks": presence.total()})
         self.beating = asyncio.create_task(self._beat())
+        if self.glance is not None:
+            self.glance.touch_all()
+            await self.send_json({"type": "whereabouts", "tickets": self.glance.take(), "all": True})
 
     async def disconnect(self, code: int) -> None:
-        for task in (self.beating, self.flushing):
+        for task in (self.beating, self.flushing, self.glancing):
             if task is not None:
                 task.cancel()
         for group in self.joined:
@@ -92,6 +103,8 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
         number = int(event["number"])
         if number == self.ticket and self.changes.is_news(number, event):
             await self.send_json({"type": "ticket", "number": number, "kind": event["kind"]})
+            if event["kind"] in MOVING and self.doing != AWAY:
+                await self._move()
         self.changes.add(number, event)
         if self.flushing is None or self.flushing.done():
             self.flushing = asyncio.create_task(self._flush())
@@ -114,6 +127,15 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
             await self.send_json({"type": "presence", "people": self.company.shown()})
         if event["asks"] and self.doing != AWAY:
             await self._tell_company(asks=False)
+
+    async def queue_company(self, event: dict[str, Any]) -> None:
+        """Where people of some process are now: what this person may see of it goes to their queue."""
+        spots = [Spot(*told) for told in event["spots"]]
+        for spot in spots:
+            whereabouts.note(spot)
+        if self.glance is not None:
+            self.glance.touch(spot.ticket for spot in spots)
+            self._glance_soon()
 
     async def person_news(self, event: dict[str, Any]) -> None:
         """Something is new for this person: their browser asks what it is."""
@@ -163,6 +185,9 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
                 return
             if presence.due():
                 await self._tell_presence()
+            for spots in whereabouts.due():
+                await self._tell_queues(spots)
+            self._look()
             await self._keep_company(sees=rounds % 3 != 0 or await self._ticket() == self.ticket)
             await self.send_json({"type": "beat", "desks": presence.total()})
 
@@ -170,6 +195,7 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
         """What this person does now: told at once, if it is something else than before."""
         came, self.doing, before = self.doing == AWAY, doing, self.doing
         if doing != before:
+            await self._stand()
             await self._tell_company(asks=came)
 
     async def _keep_company(self, *, sees: bool) -> None:
@@ -190,6 +216,44 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
         message |= {"person": self.user.pk, "name": self.user.label, "doing": self.doing}
         await self.channel_layer.group_send(f"ticket-{self.ticket}", message)
 
+    async def _stand(self) -> None:
+        """Say to the queues where this person is."""
+        spot = Spot(
+            desk=self.channel_name,
+            ticket=self.ticket or 0,
+            group=self.group,
+            person=self.user.pk,
+            name=self.user.label,
+            doing=self.doing,
+            said=time.time_ns() // 1000,
+        )
+        whereabouts.note_own(spot)
+        await self._tell_queues([spot.told])
+
+    async def _move(self) -> None:
+        """The ticket may belong to another team now: its people see who is at it, the others no more."""
+        before = self.group
+        if await self._ticket() == self.ticket and self.group != before:
+            await self._stand()
+
+    async def _tell_queues(self, spots: list[Told]) -> None:
+        await self.channel_layer.group_send(QUEUES, {"type": "queue.company", "spots": spots})
+
+    def _look(self) -> None:
+        if self.glance is not None:
+            self.glance.touch_all()
+            self._glance_soon()
+
+    def _glance_soon(self) -> None:
+        if self.glancing is None or self.glancing.done():
+            self.glancing = asyncio.create_task(self._glance())
+
+    async def _glance(self) -> None:
+        """What changed meanwhile is told at once, and then again after a while at the earliest."""
+        while self.glance is not None and (news := self.glance.take()):
+            await self.send_json({"type": "whereabouts", "tickets": news})
+            await asyncio.sleep(GLANCES_APART)
+
     async def _tell_presence(self) -> None:
         presence.note(PROCESS, presence.here)
         message = {"type": "desk.presence", "process": PROCESS, "count": presence.here}
@@ -207,11 +271,17 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
         return audience
 
     async def _ticket(self) -> int | None:
-        """The number of the ticket whose page this is, if the person may see it."""
-        asked = parse_qs(self.scope.get("query_string", b"").decode("latin-1")).get("ticket", [""])[0]
+        """The number of the ticket whose page this is, if the person may see it; notes the group that may, too."""
+        asked = self._asked("ticket")
         if not (asked.isascii() and asked.isdigit() and len(asked) < 18):
             return None
-        return int(asked) if await database_sync_to_async(may_see)(self.user, int(asked)) else None
+        group = await database_sync_to_async(seen_group)(self.user, int(asked))
+        self.group = group or self.group
+        return int(asked) if group else None
+
+    def _asked(self, name: str) -> str:
+        asked: bytes = self.scope.get("query_string", b"")
+        return parse_qs(asked.decode("latin-1")).get(name, [""])[0]
 
 
 def _audience_of_pk(pk: int) -> Audience | None:

@@ -121,8 +121,10 @@ def changes_since(visible: TicketQuerySet, milliseconds: int) -> TicketQuerySet:
     return visible.for_rows().filter(updated_at__gte=since).order_by("-updated_at")[:MOST_CHANGES]
 
 
-def may_see(user: User, number: int) -> bool:
-    return Ticket.objects.visible_to(user).filter(pk=number).exists()
+def seen_group(user: User, number: int) -> str | None:
+    """The group of a ticket, if the person may see it."""
+    teams = list(Ticket.objects.visible_to(user).filter(pk=number).values_list("team", flat=True))
+    return group_of(teams[0]) if teams else None
 
 
 class Changes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 AWAY = ""
 DOINGS = ("viewing", "commenting", "replying")  # the later, the more it matters to others
@@ -41,6 +42,26 @@ class Throttle:
             return False
         self._heard.append(now)
         return True
+
+
+class Present(Protocol):
+    @property
+    def person(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def doing(self) -> str: ...
+
+
+def people_at(desks: Iterable[Present]) -> list[dict[str, str]]:
+    """[{name, doing}], each person once with what matters most, writers first."""
+    people: dict[int, Present] = {}
+    for desk in desks:
+        known = people.get(desk.person)
+        if known is None or DOINGS.index(desk.doing) > DOINGS.index(known.doing):
+            people[desk.person] = desk
+    order = sorted(people.values(), key=lambda desk: (-DOINGS.index(desk.doing), desk.name))
+    return [{"name": desk.name, "doing": desk.doing} for desk in order]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +103,5 @@ class Company:
         return self.shown() != before
 
     def shown(self) -> list[dict[str, str]]:
-        """[{name, doing}], each person once with what matters most, writers first."""
-        people: dict[int, Desk] = {}
-        for desk in self._desks.values():
-            known = people.get(desk.person)
-            if known is None or DOINGS.index(desk.doing) > DOINGS.index(known.doing):
-                people[desk.person] = desk
-        order = sorted(people.values(), key=lambda desk: (-DOINGS.index(desk.doing), desk.name))
-        return [{"name": desk.name, "doing": desk.doing} for desk in order]
+        """As `people_at`."""
+        return people_at(self._desks.values())

@@ -54,6 +54,16 @@ def test_two_people_see_and_call_each_other_and_nothing_is_lost(visit: Visit, be
     expect(berta.locator("#approve")).to_be_enabled()
     assert violations(berta) == []
 
+    # In the queue the row says so, and follows when admin leaves.
+    berta.goto("/tickets/")
+    row = berta.locator(f"#ticket-{number} .row-company")
+    expect(row).to_have_attribute("title", re.compile("admin is writing a reply"))
+    assert violations(berta) == []
+    admin.goto("/tickets/")
+    expect(row).to_have_count(0)
+    _at(admin, number)
+    expect(row).to_have_attribute("title", re.compile("admin"))
+
     # Berta waits elsewhere; admin calls her with the keyboard alone, and her bell rings by itself.
     berta.goto("/tickets/")
     live(berta)

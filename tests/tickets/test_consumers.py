@@ -427,3 +427,52 @@ def test_a_desk_whose_process_was_killed_is_forgotten(
             assert await _people(lea) == []
 
     _run(test)
+
+
+def test_a_queue_hears_who_is_at_which_ticket_and_who_left(lead: User, agent: User, reviewed: Ticket) -> None:
+    async def test() -> None:
+        async with _desk(lead, "queue=1") as queue:
+            assert (await _next(queue, "whereabouts"))["tickets"] == {}
+            async with _desk(agent, f"ticket={reviewed.number}") as theirs:
+                await theirs.send_json_to({"type": "presence", "doing": "replying"})
+                told = (await _next(queue, "whereabouts"))["tickets"]
+                assert told == {str(reviewed.number): [{"name": agent.label, "doing": "replying"}]}
+                async with _desk(lead, "queue=1") as late:
+                    first = await _next(late, "whereabouts")
+                    assert (first["all"], first["tickets"]) == (True, told)
+            assert (await _next(queue, "whereabouts"))["tickets"] == {str(reviewed.number): []}
+
+    _run(test)
+
+
+def test_a_queue_of_another_team_hears_nobody_until_the_ticket_is_theirs(
+    colleague: User, lead: User, agent: User, reviewed: Ticket
+) -> None:
+    async def test() -> None:
+        async with _desk(colleague, "queue=1") as queue, _desk(lead, f"ticket={reviewed.number}") as theirs:
+            assert (await _next(queue, "whereabouts"))["tickets"] == {}
+            await theirs.send_json_to({"type": "presence", "doing": "viewing"})
+            with pytest.raises(TimeoutError):
+                await _next(queue, "whereabouts", within=0.6)
+
+    _run(test)
+
+    async def moved() -> None:
+        async with _desk(colleague, "queue=1") as queue, _desk(lead, f"ticket={reviewed.number}") as theirs:
+            await theirs.send_json_to({"type": "presence", "doing": "viewing"})
+            await sync_to_async(review.correct)(ticket=reviewed, changes={"team": "billing"}, by=agent)
+            while not (told := (await _next(queue, "whereabouts"))["tickets"]):
+                pass
+            assert told == {str(reviewed.number): [{"name": lead.label, "doing": "viewing"}]}
+
+    _run(moved)
+
+
+def test_a_ticket_page_alone_is_told_of_no_other_ticket(lead: User, agent: User, reviewed: Ticket) -> None:
+    async def test() -> None:
+        async with _desk(lead) as page, _desk(agent, f"ticket={reviewed.number}") as theirs:
+            await theirs.send_json_to({"type": "presence", "doing": "viewing"})
+            with pytest.raises(TimeoutError):
+                await _next(page, "whereabouts", within=0.6)
+
+    _run(test)
