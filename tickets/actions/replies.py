@@ -16,7 +16,7 @@ from tickets.actions.review import require_decider
 from tickets.channels import CHANNELS
 from tickets.flagged import flags_of, stored
 from tickets.live import announce
-from tickets.models import ApiKey, Delivery, Draft, Message, Requester, Review, Status, Suggestion, Ticket
+from tickets.models import ApiKey, Delivery, Draft, Message, Review, Status, Suggestion, Ticket
 from tickets.models.ticket import SLA
 from triage import correlation
 from triage.models import User
@@ -65,7 +65,7 @@ def approve(
             by=by,
             api_key=api_key,
         )
-        delivery = _enqueue(held, held.requester, review, undo_seconds)
+        delivery = _enqueue(held, review, undo_seconds)
         Draft.objects.filter(ticket=held).delete()
         held.first_replied_at = held.first_replied_at or timezone.now()
         _become(held, Status.WAITING if keep_open else Status.RESOLVED)
@@ -147,8 +147,9 @@ def _accepted(ticket: Ticket, text: str, suggestion: Suggestion | None, accept: 
     return "\n".join(f"Sent with {flag.words}" for flag in asking)
 
 
-def _enqueue(ticket: Ticket, recipient: Requester, review: Review, undo_seconds: int) -> Delivery:
+def _enqueue(ticket: Ticket, review: Review, undo_seconds: int) -> Delivery:
     channel, now = CHANNELS[ticket.source.kind].replies_by, timezone.now()
+    to = CHANNELS[channel]().recipient_of(ticket)
     message = Message.objects.create(
         ticket=ticket, kind=Message.Kind.OUTBOUND, text=review.text, author=review.by, created_at=now
     )
@@ -157,7 +158,7 @@ def _enqueue(ticket: Ticket, recipient: Requester, review: Review, undo_seconds:
         message=message,
         review=review,
         channel=channel,
-        recipient=recipient.email,
+        recipient=to,
         not_before=now + timedelta(seconds=undo_seconds),
         status_before=ticket.status,
         correlation_id=correlation.current() or ticket.correlation_id,

@@ -41,8 +41,9 @@ class GithubIssue(models.Model):
     locked = models.BooleanField(default=False)
     text_digest = models.CharField(max_length=64, blank=True)  # SHA-256 of its body as it was taken last
     changed_at = models.DateTimeField(help_text="When it was changed on GitHub, as far as is known here.")
-    # What the desk wrote there, and the state of the ticket that this was for.
+    # What the desk wrote there; whether the ticket was ended when that was looked at last, and how new it was then.
     labels_written = models.JSONField(default=list, blank=True)
+    ended = models.BooleanField(default=False)
     seen_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -107,6 +108,7 @@ class GithubWriting(Work):
         FAILED = "failed", "Failed"
 
     issue = models.OneToOneField(GithubIssue, models.CASCADE, related_name="writing")
+    wanted_state = models.CharField(max_length=6, blank=True)  # open or closed; empty: it is left as it is
     state = models.CharField(max_length=8, choices=State, default=State.QUEUED)
     written_at = models.DateTimeField(null=True, blank=True)
 
@@ -118,9 +120,7 @@ class GithubWriting(Work):
             )
         ]
         indexes = [
-            models.Index(
-                fields=["not_before"], condition=Q(state__in=("queued", "writing")), name="github_writing_due"
-            )
+            models.Index(fields=["not_before"], condition=Q(state__in=("queued", "writing")), name="github_writing_due")
         ]
 
     def __str__(self) -> str:

@@ -50,7 +50,7 @@ class GithubSync(Work):
     kind = models.CharField(max_length=12, choices=Kind)
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
     phase = models.CharField(max_length=10, choices=Phase, default=Phase.ISSUES)
-    # Where the next page begins: what was changed on GitHub from then on; and its address, where that alone does not say
+    # Where the next page begins: at what was changed on GitHub then; and its address, where that alone does not say
     since = models.DateTimeField(null=True, blank=True, editable=False)
     next_url = models.CharField(max_length=1000, blank=True, editable=False)
     expected = models.PositiveIntegerField(null=True, blank=True, help_text="Issues, as GitHub counted them.")
