@@ -46,7 +46,10 @@ class Account(_Said):
         """The address GitHub gives everybody who wants to keep their own to themselves. Nobody reads it."""
         letters = "".join(one for one in self.login if one.isascii() and (one.isalnum() or one == "-")) or GHOST
         local = f"{self.id}+{letters}" if self.id else letters
-        return f"{local[:64]}@users.noreply.{host.partition(':')[0]}"[:EMAIL_LIMIT]
+        name = host.partition(":")[0]
+        if name.replace(".", "").isdigit():  # a server that is known by its number: no address has that as its domain
+            name = f"{name.replace('.', '-')}.invalid"
+        return f"{local[:64]}@users.noreply.{name}"[:EMAIL_LIMIT]
 
 
 class Label(_Said):
