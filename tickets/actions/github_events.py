@@ -123,7 +123,7 @@ def work(claimed: Claimed) -> None:
             said = " ".join(f"{name}: {sentence}" for name, sentence in complaints(wrong).items())
             _finish(event, claimed, State.FAILED, f"No ticket can be made of this. {said}")
         except Exception as error:
-            log.exception("github_event_broke", event=event.pk)
+            log.exception("github_event_broke", delivery=event.delivery)
             _later(event, claimed, error)
 
 
@@ -298,6 +298,6 @@ def _finish(event: GithubEvent, claimed: Claimed, state: str, result: str, ticke
         finished_at=timezone.now(),
     )
     if not changed:
-        log.warning("github_event_lease_lost", event=event.pk)
+        log.warning("github_event_lease_lost", delivery=event.delivery)
         if connection.in_atomic_block:
             transaction.set_rollback(True)  # whoever has it now does it
