@@ -173,7 +173,7 @@ def _standing_page(
     status: int = 422,
 ) -> HttpResponse:
     """The fragment for htmx, else the whole page; with the question, or with what went wrong."""
-    more = {"size": size, "trouble": trouble}
+    more: dict[str, Any] = {"size": size, "trouble": trouble}
     code = status if trouble else 200
     if request.headers.get("HX-Request"):
         return render(request, "settings/_github_status.html", _standing(request, repository) | more, status=code)

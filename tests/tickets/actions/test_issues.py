@@ -133,7 +133,7 @@ def test_a_customers_comment_is_a_message_and_the_draft_is_stale(hook: Hook, sho
 def test_another_users_comment_is_theirs(hook: Hook, shop: Repo, ticket: Ticket) -> None:
     hook("issue_comment", shop.event("issue_comment", "created", 1, comment=shop.comment(1, "Me too", author="pat")))
     message = ticket.messages.get(text="Me too")
-    assert message.requester is not None and message.requester.name == "pat" != ticket.requester
+    assert message.requester is not None and message.requester.name == "pat" and message.requester != ticket.requester
 
 
 def test_a_maintainers_comment_is_an_answer_and_no_question(hook: Hook, shop: Repo, ticket: Ticket) -> None:
