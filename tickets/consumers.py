@@ -137,6 +137,12 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
             self.glance.touch(spot.ticket for spot in spots)
             self._glance_soon()
 
+    async def github_sync(self, event: dict[str, Any]) -> None:
+        """A repository is being read: sync_progress, sync_completed, sync_cancelled, sync_failed."""
+        await self.send_json(
+            {**{name: value for name, value in event.items() if name != "event"}, "type": event["event"]}
+        )
+
     async def person_news(self, event: dict[str, Any]) -> None:
         """Something is new for this person: their browser asks what it is."""
         await self.send_json({"type": "news"})

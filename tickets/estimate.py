@@ -23,6 +23,8 @@ SAMPLE = 500
 LABELS = 1_500  # characters of labels that the prompt lists, about
 LOCAL_MILLISECONDS = 60.0
 MODEL_MILLISECONDS = 3_000.0
+USUAL_LETTERS = 1_500  # of an issue that nobody has seen yet
+NOBODY_ASKED = "no model is asked"
 MANY, DEAR = 100, Decimal(1)  # above either a person is asked first
 
 
@@ -56,12 +58,30 @@ def estimate(tickets: QuerySet[Ticket], reader: Reader, *, drafts: bool = True, 
     """
     count = tickets.count()
     cost: Decimal | None = Decimal(0)
-    basis = "no model is asked"
+    basis = NOBODY_ASKED
     if reader.may_ask_model and count:
         each = None if batch else _measured(reader, drafts=drafts)
         basis = "by what it cost of late" if each is not None else "by prices, at 3.2 characters a token"
         cost = each * count if each is not None else _by_prices(tickets, count, reader, drafts=drafts, batch=batch)
     return Estimate(count, cost, _seconds(count, reader, batch=batch), basis)
+
+
+def estimate_new(count: int, reader: Reader) -> Estimate:
+    """The same for so many tickets that are still to come, each read once and drafted for."""
+    cost: Decimal | None = Decimal(0)
+    basis = NOBODY_ASKED
+    if reader.may_ask_model and count:
+        each = _measured(reader, drafts=True)
+        basis = "by what it cost of late" if each is not None else "by prices, at 3.2 characters a token"
+        cost = each * count if each is not None else _by_letters(USUAL_LETTERS, count, reader)
+    return Estimate(count, cost, _seconds(count, reader, batch=False), basis)
+
+
+def _by_letters(mean: int, count: int, reader: Reader) -> Decimal | None:
+    fixed = len(prompts.load("classify").text) + LABELS
+    sorting = batches.estimate(round((fixed + mean) * count), count, model=reader.model, batch=False)
+    writing = batches.estimate(round((len(prompts.load("draft").text) + mean) * count), count, model=reader.model)
+    return None if sorting is None or writing is None else sorting + writing
 
 
 def _measured(reader: Reader, *, drafts: bool) -> Decimal | None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any, TypeVar
 
 import structlog
 from asgiref.sync import sync_to_async
@@ -24,6 +25,9 @@ from tickets.actions import (
     deliveries,
     firing,
     fitting,
+    github_events,
+    github_syncs,
+    github_writing,
     mailings,
     promising,
     replay,
@@ -40,9 +44,11 @@ from triage import batches, brake, calls, ledger
 from triage.queue import Cluster, beat, ring, stopping
 
 log = structlog.get_logger(__name__)
+One = TypeVar("One")
 BUDGET = 40.0  # seconds a drain claims new work; well under the cluster's timeout
 WITHOUT_MODEL = 6  # tickets in flight when reading is work for the processor, not waiting for the network
 AT_ONCE = 3  # tickets claimed together while others are read: one claim is five round trips, for however many
+EVENTS = 20  # of GitHub, worked through one after the other
 PREPARED = 6  # tickets read from the database and embedded at a time
 GATHER = 0.05  # seconds
 GLANCE = 0.2  # seconds between two looks for other work while tickets are read: a look costs as much as a third of one
@@ -88,6 +94,9 @@ class Drain:
         self.firing: dict[asyncio.Task[None], Claimed] = {}
         self.calling: dict[asyncio.Task[None], Claimed] = {}
         self.glanced = -GLANCE
+        self.syncing: dict[asyncio.Task[None], Claimed] = {}
+        self.writing: dict[asyncio.Task[None], Claimed] = {}
+        self.hearing: dict[asyncio.Task[None], list[Claimed]] = {}
         self.worked = 0
 
     async def run(self) -> int:
@@ -133,6 +142,7 @@ class Drain:
             if not self.altering:
                 for claimed in await sync_to_async(bulk.claim)(1):
                     self.altering[asyncio.create_task(_deliver(loop, senders, claimed, bulk.work))] = claimed
+            await self._take_up_github(loop, senders)
             await self._take_up_replays(processor)
 
     async def _take_up_sending(self, loop: asyncio.AbstractEventLoop, senders: ThreadPoolExecutor) -> None:
@@ -143,6 +153,8 @@ class Drain:
         if not self.mailing:
             for claimed in await sync_to_async(mailings.claim)(2):  # what customers wait for goes first
                 self.mailing[asyncio.create_task(_deliver(loop, senders, claimed, mailings.send))] = claimed
+        if not self.hearing and (heard := await sync_to_async(github_events.claim)(EVENTS)):
+            self.hearing[asyncio.create_task(_in_thread(loop, senders, github_events.work_all, heard))] = heard
         if not self.firing:
             for claimed in await sync_to_async(firing.claim)(1):
                 self.firing[asyncio.create_task(_deliver(loop, senders, claimed, firing.work))] = claimed
@@ -150,9 +162,17 @@ class Drain:
             for claimed in await sync_to_async(webhooks.claim)(4 - len(self.calling)):
                 self.calling[asyncio.create_task(_deliver(loop, senders, claimed, webhooks.call))] = claimed
 
-    def _windows(self) -> tuple[dict[asyncio.Task[None], Claimed], ...]:
+    async def _take_up_github(self, loop: asyncio.AbstractEventLoop, senders: ThreadPoolExecutor) -> None:
+        if len(self.syncing) < 2:
+            for claimed in await sync_to_async(github_syncs.claim)(2 - len(self.syncing)):
+                self.syncing[asyncio.create_task(_deliver(loop, senders, claimed, github_syncs.work))] = claimed
+        if not self.writing:
+            for claimed in await sync_to_async(github_writing.claim)(1):
+                self.writing[asyncio.create_task(_deliver(loop, senders, claimed, github_writing.work))] = claimed
+
+    def _windows(self) -> tuple[dict[asyncio.Task[None], Any], ...]:
         own = (self.sending, self.mailing, self.reading, self.comparing, self.batching)
-        return (*own, self.altering, self.firing, self.calling)
+        return (*own, self.altering, self.firing, self.calling, self.syncing, self.writing, self.hearing)
 
     async def _take_up_replays(self, processor: ThreadPoolExecutor) -> None:
         """In what imported tickets leave free, and never more than half of it, so that the next of them has room."""
@@ -200,11 +220,17 @@ class Drain:
             firing.renew(claimed)
         for claimed in list(self.calling.values()):
             webhooks.renew(claimed)
+        for claimed in [one for heard in list(self.hearing.values()) for one in heard]:
+            github_events.renew(claimed)
+        for claimed in list(self.syncing.values()):
+            github_syncs.renew(claimed)
+        for claimed in list(self.writing.values()):
+            github_writing.renew(claimed)
 
     def _is_due(self) -> bool:
         if self.queue == "batch" and (ReplayTicket.objects.due(timezone.now()).exists() or batches.is_due()):
             return True
-        if bulk.is_due() if self.queue == "batch" else _rules_due():
+        if _batch_due() if self.queue == "batch" else _rules_due():
             return True
         return _mail_due() or Ticket.objects.due_for_triage().filter(lane__in=self.lanes).exists()
 
@@ -215,10 +241,16 @@ async def _deliver(
     claimed: Claimed,
     send: Callable[[Claimed], None] | None = None,
 ) -> None:
-    await loop.run_in_executor(senders, _send_in_thread, send or deliveries.deliver, claimed)
+    await _in_thread(loop, senders, send or deliveries.deliver, claimed)
 
 
-def _send_in_thread(send: Callable[[Claimed], None], claimed: Claimed) -> None:
+async def _in_thread(
+    loop: asyncio.AbstractEventLoop, senders: ThreadPoolExecutor, send: Callable[[One], None], claimed: One
+) -> None:
+    await loop.run_in_executor(senders, _send_in_thread, send, claimed)
+
+
+def _send_in_thread(send: Callable[[One], None], claimed: One) -> None:
     try:
         send(claimed)
     finally:
@@ -257,7 +289,11 @@ def _mail_due() -> bool:
 
 
 def _rules_due() -> bool:
-    return firing.is_due() or webhooks.is_due()
+    return firing.is_due() or webhooks.is_due() or github_events.is_due()
+
+
+def _batch_due() -> bool:
+    return bulk.is_due() or github_syncs.is_due() or github_writing.is_due()
 
 
 def tend() -> None:
@@ -276,9 +312,11 @@ def tend() -> None:
     brake.forget()
     fitting.take_back_expired()
     fitting.ask_if_due()
+    github_syncs.begin_due()
+    github_writing.note_due()
     due = Ticket.objects.due_for_triage()
     if _mail_due() or _rules_due() or due.exists():
         ring("interactive")
-    batch = promising.is_behind() or fitting.is_due() or bulk.is_due()
+    batch = promising.is_behind() or fitting.is_due() or _batch_due()
     if batch or due.filter(lane=Lane.IMPORTED).exists():
         ring("batch")

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.test import Client
 
-from tickets.actions import intake
+from tests.github_server import GithubServer, Repo, signed
+from tickets.actions import github_accounts, github_events, intake
 from tickets.actions.seeding import plant_taxonomy
 from tickets.channels.base import Inbound
-from tickets.models import Agent, Draft, Message, Source, Status, Suggestion, Team, Ticket
+from tickets.models import (
+    Agent,
+    Draft,
+    GithubAccount,
+    GithubRepository,
+    Message,
+    Source,
+    Status,
+    Suggestion,
+    Team,
+    Ticket,
+)
 from triage.models import User
 
 MakeTicket = Callable[..., Ticket]
@@ -91,6 +105,69 @@ def reviewed(make_ticket: MakeTicket) -> Ticket:
     )
     Draft.objects.create(ticket=ticket, suggestion=suggestion, text=suggestion.draft, answers=last)
     return ticket
+
+
+SECRET = "the secret of acme/shop"
+Hook = Callable[..., Any]
+
+
+@pytest.fixture
+def github() -> Iterator[GithubServer]:
+    with GithubServer() as server:
+        yield server
+
+
+@pytest.fixture
+def shop(github: GithubServer) -> Repo:
+    """A repository on GitHub."""
+    return github.repository("acme/shop")
+
+
+@pytest.fixture
+def account(github: GithubServer, taxonomy: None) -> GithubAccount:
+    return GithubAccount.objects.create(
+        name="desk-bot", base_url=github.url, way="token", login="desk-bot", token="ghp_desk"
+    )
+
+
+@pytest.fixture
+def repository(account: GithubAccount, shop: Repo) -> GithubRepository:
+    """The same repository, connected, with replies switched on."""
+    made, _ = github_accounts.connect(account=account, full_name=shop.full_name, by=None, secret=SECRET)
+    made.github_id, made.write_comments = shop.id, True
+    made.save()
+    return GithubRepository.objects.select_related("account", "source").get(pk=made.pk)
+
+
+@pytest.fixture
+def hook(client: Client, repository: GithubRepository) -> Hook:
+    """Send a webhook as GitHub does, and let the worker work through it: `hook("issues", payload)`."""
+
+    def send(
+        name: str, payload: Any, *, delivery: str = "", secret: str = SECRET, work: bool = True, **more: Any
+    ) -> Any:
+        delivery = delivery or f"d-{hash(json.dumps(payload, sort_keys=True)) & 2**63:x}-{send.count}"  # type: ignore[attr-defined]
+        send.count += 1  # type: ignore[attr-defined]
+        body, headers = signed(secret, payload, name, delivery)
+        answer = client.post(
+            "/webhooks/github",
+            body,
+            content_type="application/json",
+            headers={**headers, **more.pop("headers", {})},
+            **more,
+        )
+        if work:
+            work_through()
+        return answer
+
+    send.count = 0  # type: ignore[attr-defined]
+    return send
+
+
+def work_through() -> None:
+    """Do what a worker does about stored events, until there is none."""
+    while claimed := github_events.claim(20):
+        github_events.work_all(claimed)
 
 
 def last_seen(ticket: Ticket) -> int:

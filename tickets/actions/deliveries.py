@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
@@ -23,6 +23,7 @@ from triage.queue import ring
 
 log = structlog.get_logger(__name__)
 MOST_ATTEMPTS = 6
+ASK_AFTER = 10.0  # seconds until a channel is asked: what was under way has arrived by then, or never will
 State, Outcome = Delivery.State, DeliveryAttempt.Outcome
 
 
@@ -59,23 +60,34 @@ def deliver(claimed: Claimed) -> None:
         try:
             receipt = CHANNELS[delivery.channel]().send(delivery)
         except TryAgain as error:
-            _finish_retry(delivery, str(error))
+            _finish_retry(delivery, str(error), until=error.until)
         except SendRefused as error:
             _finish(delivery, State.FAILED, Outcome.REFUSED, str(error))
         except SendUnknown as error:
-            _finish(delivery, State.UNKNOWN, Outcome.UNKNOWN, str(error))
+            _finish_unknown(delivery, str(error))
         except Exception as error:
             log.exception("delivery_broke", delivery=delivery.pk)
-            _finish(delivery, State.UNKNOWN, Outcome.UNKNOWN, f"{type(error).__name__} while sending")
+            _finish_unknown(delivery, f"{type(error).__name__} while sending")
         else:
             _finish(delivery, State.SENT, Outcome.SENT, receipt.reference)
 
 
-def _finish_retry(delivery: Delivery, why: str) -> None:
+def _finish_unknown(delivery: Delivery, why: str) -> None:
+    """Whether it left is not known: a person decides, unless the channel can find that out before it sends again."""
+    if CHANNELS[delivery.channel].can_be_asked and delivery.attempts < MOST_ATTEMPTS:
+        wait = max(ASK_AFTER, min(2**delivery.attempts, 300))
+        _finish(delivery, State.QUEUED, Outcome.UNKNOWN, why, not_before_seconds=wait)
+    else:
+        _finish(delivery, State.UNKNOWN, Outcome.UNKNOWN, why)
+
+
+def _finish_retry(delivery: Delivery, why: str, *, until: datetime | None = None) -> None:
     if delivery.attempts >= MOST_ATTEMPTS:
         _finish(delivery, State.FAILED, Outcome.REFUSED, f"{why} Given up after {delivery.attempts} attempts.")
         return
     wait = min(2**delivery.attempts, 300) * random.uniform(0.8, 1.2)
+    if until is not None:
+        wait = max(wait, (until - timezone.now()).total_seconds())
     _finish(delivery, State.QUEUED, Outcome.RETRY, why, not_before_seconds=wait)
 
 
@@ -108,12 +120,16 @@ def _finish(
 
 
 def give_up_expired() -> int:
-    """What was being sent when its lease ended may have left: it becomes unknown, for a person to decide."""
+    """What was being sent when its lease ended may have left: it becomes unknown, for a person to decide.
+
+    Where the channel can find out what became of it, it is to try again, and does.
+    """
     expired = Delivery.objects.filter(state=State.SENDING, lease_until__lt=timezone.now())
     with transaction.atomic():
         lost = list(expired.select_for_update(skip_locked=True, of=("self",)).select_related("ticket"))
         for delivery in lost:
-            delivery.state, delivery.lease_until = State.UNKNOWN, None
+            asks = CHANNELS[delivery.channel].can_be_asked
+            delivery.state, delivery.lease_until = State.QUEUED if asks else State.UNKNOWN, None
             delivery.error = "The desk stopped while this was being sent. The customer may or may not have it."
             delivery.save(update_fields=["state", "lease_until", "error"])
             delivery.tries.filter(outcome=Outcome.STARTED).update(

@@ -17,7 +17,7 @@ from tickets.actions.snoozing import require_ahead
 from tickets.channels import CHANNELS
 from tickets.flagged import flags_of, stored
 from tickets.live import announce
-from tickets.models import ApiKey, Delivery, Draft, Message, Requester, Review, Status, Suggestion, Ticket
+from tickets.models import ApiKey, Delivery, Draft, Message, Review, Status, Suggestion, Ticket
 from tickets.models.ticket import SLA
 from triage import correlation
 from triage.models import User
@@ -56,7 +56,7 @@ def approve(
         held = _held(ticket.pk)
         draft = Draft.objects.filter(ticket=held).select_related("suggestion").first()
         _refuse_if_overtaken(held, draft, version, answers, replied)
-        recipient = _recipient(held)
+        _require_recipient(held)
         suggestion = draft.suggestion if draft else held.latest_suggestion
         review = Review.objects.create(
             ticket=held,
@@ -68,7 +68,7 @@ def approve(
             by=by,
             api_key=api_key,
         )
-        delivery = _enqueue(held, recipient, review, undo_seconds, snooze_until)
+        delivery = _enqueue(held, review, undo_seconds, snooze_until)
         Draft.objects.filter(ticket=held).delete()
         held.snoozed_until = snooze_until or held.snoozed_until
         _answered(held, Status.WAITING if keep_open or snooze_until else Status.RESOLVED)
@@ -125,10 +125,9 @@ def _held(number: int) -> Ticket:
     return Ticket.objects.select_for_update(of=("self",)).select_related("requester", "source").get(pk=number)
 
 
-def _recipient(ticket: Ticket) -> Requester:
+def _require_recipient(ticket: Ticket) -> None:
     if ticket.requester is None:
         raise Invalid("no_recipient", "This ticket has no address to answer to. Write to the customer yourself.")
-    return ticket.requester
 
 
 def _refuse_if_overtaken(
@@ -162,10 +161,9 @@ def _accepted(ticket: Ticket, text: str, suggestion: Suggestion | None, accept: 
     return "\n".join(f"Sent with {flag.words}" for flag in asking)
 
 
-def _enqueue(
-    ticket: Ticket, recipient: Requester, review: Review, undo_seconds: int, snooze_until: datetime | None
-) -> Delivery:
+def _enqueue(ticket: Ticket, review: Review, undo_seconds: int, snooze_until: datetime | None) -> Delivery:
     channel, now = CHANNELS[ticket.source.kind].replies_by, timezone.now()
+    to = CHANNELS[channel]().recipient_of(ticket)
     message = Message.objects.create(
         ticket=ticket, kind=Message.Kind.OUTBOUND, text=review.text, author=review.by, created_at=now
     )
@@ -175,7 +173,7 @@ def _enqueue(
         message=message,
         review=review,
         channel=channel,
-        recipient=recipient.email,
+        recipient=to,
         not_before=now + timedelta(seconds=undo_seconds),
         status_before=ticket.status,
         snoozed_until=snooze_until,

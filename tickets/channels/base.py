@@ -24,7 +24,7 @@ from pydantic_core import PydanticCustomError
 from tickets.models import SUBJECT_LIMIT, TEXT_LIMIT, Lane, Tier, priority_of
 
 if TYPE_CHECKING:
-    from tickets.models import Delivery
+    from tickets.models import Delivery, Ticket
 
 NAME_LIMIT = 200
 KEY_LIMIT = 200
@@ -38,7 +38,11 @@ class SendError(Exception):
 
 
 class TryAgain(SendError):
-    pass
+    """`until`: not before then, where the other side said so."""
+
+    def __init__(self, sentence: str, *, until: datetime | None = None) -> None:
+        super().__init__(sentence)
+        self.until = until
 
 
 class SendRefused(SendError):
@@ -57,10 +61,18 @@ class SendReceipt:
 
 
 class Channel(ABC):
-    """One kind of door. `kind` is its key in CHANNELS; `replies_by` the key of the channel that answers leave by."""
+    """One kind of door. `kind` is its key in CHANNELS; `replies_by` the key of the channel that answers leave by.
+
+    `can_be_asked`: `send` finds out what became of an earlier attempt before it sends again, so that nobody has to.
+    """
 
     kind: ClassVar[str]
     replies_by: ClassVar[str]
+    can_be_asked: ClassVar[bool] = False
+
+    def recipient_of(self, ticket: Ticket) -> str:
+        """Whom a reply goes to, as it is kept with the delivery; empty where there is nobody."""
+        return ticket.requester.email if ticket.requester else ""
 
     @abstractmethod
     def send(self, delivery: Delivery) -> SendReceipt:

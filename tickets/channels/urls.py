@@ -5,12 +5,14 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path
 
 from tickets.channels.api.endpoints import api
+from tickets.channels.github.endpoint import webhook as github_webhook
 from tickets.views import health, portal
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("api/v1/", api.urls),
+    path("webhooks/github", github_webhook, name="github-webhook"),
     path("support/", portal.form, name="portal"),
     path("support/thanks/<str:signed>/", portal.thanks, name="portal-thanks"),
     path("support/t/<str:signed>/", portal.status, name="portal-status"),

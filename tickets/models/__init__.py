@@ -22,6 +22,10 @@ from tickets.models.draft import Draft
 from tickets.models.event import Event
 from tickets.models.example import Example
 from tickets.models.fit_run import FitRun
+from tickets.models.github import GithubAccount, GithubInstallation, GithubRepository
+from tickets.models.github_event import GithubEvent
+from tickets.models.github_issue import GithubComment, GithubIssue, GithubWriting
+from tickets.models.github_sync import GithubSync
 from tickets.models.habits import Habits
 from tickets.models.import_run import ImportRun
 from tickets.models.invitation import Invitation
@@ -77,6 +81,14 @@ __all__ = [
     "Event",
     "Example",
     "FitRun",
+    "GithubAccount",
+    "GithubComment",
+    "GithubEvent",
+    "GithubInstallation",
+    "GithubIssue",
+    "GithubRepository",
+    "GithubSync",
+    "GithubWriting",
     "Habits",
     "Holiday",
     "ImportRun",

@@ -40,6 +40,7 @@ PAGES = (
     SettingsPage("Security log", "tickets:security-log", oversees),
     SettingsPage("Macros", "tickets:macros", everybody),
     SettingsPage("Rules", "tickets:rules", leads),
+    SettingsPage("GitHub", "tickets:github", lambda user: leads(user) or oversees(user)),
     SettingsPage("Webhooks", "tickets:webhooks", leads),
     SettingsPage("SLA", "tickets:policies", leads),
     SettingsPage("Calendars", "tickets:calendars", leads),

@@ -76,7 +76,15 @@ def pieces(request: HttpRequest, number: int) -> HttpResponse:
 def seen(request: HttpRequest, number: int) -> Ticket:
     """The ticket, if this person may see it; otherwise there is none (404)."""
     visible = Ticket.objects.visible_to(person(request)).select_related(
-        "category", "team", "component", "assignee", "requester", "source", "draft__editor", "audit"
+        "category",
+        "team",
+        "component",
+        "assignee",
+        "requester",
+        "source",
+        "draft__editor",
+        "audit",
+        "github__repository__account",
     )
     return get_object_or_404(visible, pk=number)
 

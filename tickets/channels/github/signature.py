@@ -1,0 +1,70 @@
+"""Whose webhook it is: the HMAC-SHA256 of the raw body with a secret that GitHub and the desk share.
+
+It fails closed: without a secret nothing is taken. `X-Hub-Signature`, which is SHA-1, is not looked at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+from django.db.models import Q
+
+from tickets.models import GithubAccount, GithubRepository
+from tickets.sealed import Secret
+from triage.vault import VaultError
+
+HEADER = "X-Hub-Signature-256"
+_SIGNATURE = re.compile(r"sha256=[0-9a-fA-F]{64}")
+Holder = GithubRepository | GithubAccount
+
+
+def sign(secret: str, body: bytes) -> str:
+    return f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
+
+
+def holders_of(body: bytes, signature: str, *, target_kind: str = "", target: str = "") -> list[Holder]:
+    """The repositories and Apps whose secret signed this body: none for a wrong or missing signature.
+
+    `target_kind` and `target` are what GitHub says in X-GitHub-Hook-Installation-Target-Type and -ID: only whom they
+    name is tried then. Every secret is compared in constant time, and all of them, whichever fits.
+    """
+    if not _SIGNATURE.fullmatch(signature):
+        return []
+    given = signature.lower()
+    found: list[Holder] = []
+    for holder, secret in _secrets(target_kind, target):
+        if hmac.compare_digest(sign(secret, body), given):
+            found.append(holder)
+    return found
+
+
+def _secrets(target_kind: str, target: str) -> Iterable[tuple[Holder, str]]:
+    repositories = GithubRepository.objects.connected().exclude(secret="").select_related("account", "source")
+    apps = GithubAccount.objects.filter(way=GithubAccount.Way.APP).exclude(webhook_secret="")
+    number = int(target) if target.isascii() and target.isdigit() and len(target) < 19 else None
+    if target_kind == "integration":
+        repositories, apps = repositories.none(), apps.filter(app_id=target)
+    elif target_kind == "repository" and number is not None:
+        repositories, apps = repositories.filter(Q(github_id=number) | Q(github_id=None)), apps.none()
+    for repository in repositories:
+        if secret := _opened(repository.secret):
+            yield repository, secret
+    for app in apps:
+        if secret := _opened(app.webhook_secret):
+            yield app, secret
+
+
+def _opened(secret: Secret) -> str:
+    try:
+        return _open(secret.locked)
+    except VaultError:  # the key was changed: what cannot be opened lets nothing in
+        return ""
+
+
+@lru_cache(maxsize=1_000)
+def _open(locked: str) -> str:
+    return Secret(locked).open()
