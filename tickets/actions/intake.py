@@ -10,6 +10,7 @@ from datetime import timedelta
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from tickets.actions.acknowledging import acknowledge
 from tickets.actions.errors import Conflict, Invalid
 from tickets.actions.joined import hold_thread
 from tickets.actions.learning import remember
@@ -31,8 +32,8 @@ class Receipt:
     created: bool
 
 
-def receive(inbound: Inbound, *, source: Source, sender: Source | None = None) -> Receipt:
-    """Store what came in, once, with its work enqueued in the same transaction.
+def receive(inbound: Inbound, *, source: Source, sender: Source | None = None, quiet: bool = False) -> Receipt:
+    """Store what came in, once, with its work enqueued in the same transaction. `quiet` sends no receipt.
 
     The same external id of a source gives the first ticket back, and so does the same idempotency key of a sender: the
     source's own door, unless one door brings the tickets of several sources. Raises Conflict when an idempotency key
@@ -45,6 +46,8 @@ def receive(inbound: Inbound, *, source: Source, sender: Source | None = None) -
     try:
         with transaction.atomic():
             ticket = _store(inbound, source, key)
+            if not quiet:
+                acknowledge(ticket)
             ring("interactive")
             announce(ticket, "created")
     except IntegrityError:  # the same thing came twice at the same moment: the other one won

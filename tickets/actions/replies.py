@@ -11,6 +11,7 @@ from django.utils.formats import date_format
 
 from tickets.actions.drafts import clean_reply, last_inbound
 from tickets.actions.errors import Conflict, Flagged, Invalid
+from tickets.actions.mail_thread import copies_of
 from tickets.actions.promising import reckon
 from tickets.actions.review import require_decider
 from tickets.channels import CHANNELS
@@ -158,6 +159,7 @@ def _enqueue(ticket: Ticket, recipient: Requester, review: Review, undo_seconds:
         review=review,
         channel=channel,
         recipient=recipient.email,
+        cc=copies_of(ticket),
         not_before=now + timedelta(seconds=undo_seconds),
         status_before=ticket.status,
         correlation_id=correlation.current() or ticket.correlation_id,

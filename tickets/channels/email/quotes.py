@@ -221,3 +221,10 @@ def _is_rule(line: str) -> bool:
 
 def _bare(line: str) -> str:
     return line[2:] if line.startswith("> ") else line.removeprefix(">")
+
+
+def without_signature(text: str) -> str:
+    """A mail that begins a conversation: what it passes on or quotes is part of what is asked, its signature is not."""
+    lines = text.strip("\n").split("\n")
+    own = "\n".join(lines[: _signature(lines)]).rstrip()
+    return own if own.strip() else text.strip()
