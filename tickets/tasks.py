@@ -18,12 +18,14 @@ from django.db import close_old_connections, connections
 from django.utils import timezone
 
 from tickets.actions import (
+    acknowledging,
     bulk,
     carrying,
     comparing,
     deliveries,
     firing,
     fitting,
+    mailboxes,
     mailings,
     promising,
     replay,
@@ -42,6 +44,7 @@ from triage.queue import Cluster, beat, ring, stopping
 log = structlog.get_logger(__name__)
 BUDGET = 40.0  # seconds a drain claims new work; well under the cluster's timeout
 WITHOUT_MODEL = 4  # tickets in flight when reading is work for the processor, not waiting for the network
+MAILBOXES = 3  # that are read at a time
 PREPARED = 6  # tickets read from the database and embedded at a time
 GATHER = 0.05  # seconds
 LANES = {"interactive": (Lane.INTERACTIVE, Lane.IMPORTED), "batch": (Lane.IMPORTED,)}
@@ -79,6 +82,8 @@ class Drain:
         self.gate = asyncio.Semaphore(PREPARED)
         self.sending: dict[asyncio.Task[None], Claimed] = {}
         self.mailing: dict[asyncio.Task[None], Claimed] = {}
+        self.acknowledging: dict[asyncio.Task[None], Claimed] = {}
+        self.fetching: dict[asyncio.Task[None], Claimed] = {}
         self.reading: dict[asyncio.Task[None], Claimed] = {}
         self.comparing: dict[asyncio.Task[None], Claimed] = {}
         self.batching: dict[asyncio.Task[None], Claimed] = {}
@@ -120,10 +125,8 @@ class Drain:
             for claimed in await sync_to_async(deliveries.claim)(8 - len(self.sending)):
                 task = asyncio.create_task(_deliver(loop, senders, claimed))
                 self.sending[task] = claimed
-        if self.queue == "interactive" and not self.mailing:
-            for claimed in await sync_to_async(mailings.claim)(2):  # what customers wait for goes first
-                self.mailing[asyncio.create_task(_deliver(loop, senders, claimed, mailings.send))] = claimed
         if self.queue == "interactive":
+            await self._take_up_mail(loop, senders)
             await self._take_up_rules(loop, senders)
         free = self.width - len(self.reading)
         if free > 0:
@@ -136,6 +139,19 @@ class Drain:
                     self.altering[asyncio.create_task(_deliver(loop, senders, claimed, bulk.work))] = claimed
             await self._take_up_replays(processor)
 
+    async def _take_up_mail(self, loop: asyncio.AbstractEventLoop, senders: ThreadPoolExecutor) -> None:
+        """What customers wait for goes first; mailboxes are read beside it, and leave most senders free."""
+        if len(self.acknowledging) < 2:
+            for claimed in await sync_to_async(acknowledging.claim)(2 - len(self.acknowledging)):
+                task = asyncio.create_task(_deliver(loop, senders, claimed, acknowledging.send))
+                self.acknowledging[task] = claimed
+        if not self.mailing:
+            for claimed in await sync_to_async(mailings.claim)(2):
+                self.mailing[asyncio.create_task(_deliver(loop, senders, claimed, mailings.send))] = claimed
+        if len(self.fetching) < MAILBOXES:
+            for claimed in await sync_to_async(mailboxes.claim)(MAILBOXES - len(self.fetching)):
+                self.fetching[asyncio.create_task(_deliver(loop, senders, claimed, mailboxes.read))] = claimed
+
     async def _take_up_rules(self, loop: asyncio.AbstractEventLoop, senders: ThreadPoolExecutor) -> None:
         if not self.firing:
             for claimed in await sync_to_async(firing.claim)(1):
@@ -146,7 +162,7 @@ class Drain:
 
     def _windows(self) -> tuple[dict[asyncio.Task[None], Claimed], ...]:
         own = (self.sending, self.mailing, self.reading, self.comparing, self.batching)
-        return (*own, self.altering, self.firing, self.calling)
+        return (*own, self.altering, self.firing, self.calling, self.acknowledging, self.fetching)
 
     async def _take_up_replays(self, processor: ThreadPoolExecutor) -> None:
         """In what imported tickets leave free, and never more than half of it, so that the next of them has room."""
@@ -181,6 +197,10 @@ class Drain:
             Delivery.objects.filter(pk=claimed.pk, claim=claimed.claim, state="sending").update(lease_until=lease)
         for claimed in list(self.mailing.values()):
             mailings.renew(claimed)
+        for claimed in list(self.acknowledging.values()):
+            acknowledging.renew(claimed)
+        for claimed in list(self.fetching.values()):
+            mailboxes.renew(claimed)
         for claimed in list(self.reading.values()):
             mine = Ticket.objects.filter(pk=claimed.pk, claim=claimed.claim, triage_state=TriageState.PROCESSING)
             mine.update(lease_until=lease)
@@ -207,12 +227,12 @@ async def _deliver(
     loop: asyncio.AbstractEventLoop,
     senders: ThreadPoolExecutor,
     claimed: Claimed,
-    send: Callable[[Claimed], None] | None = None,
+    send: Callable[[Claimed], object] | None = None,
 ) -> None:
     await loop.run_in_executor(senders, _send_in_thread, send or deliveries.deliver, claimed)
 
 
-def _send_in_thread(send: Callable[[Claimed], None], claimed: Claimed) -> None:
+def _send_in_thread(send: Callable[[Claimed], object], claimed: Claimed) -> None:
     try:
         send(claimed)
     finally:
@@ -247,7 +267,7 @@ def warm() -> None:
 
 def _mail_due() -> bool:
     queued = Delivery.objects.filter(state=Delivery.State.QUEUED, not_before__lte=timezone.now())
-    return queued.exists() or mailings.due().exists()
+    return queued.exists() or mailings.due().exists() or acknowledging.due().exists() or mailboxes.due().exists()
 
 
 def _rules_due() -> bool:
@@ -259,6 +279,7 @@ def tend() -> None:
     triage.take_back_expired()
     deliveries.give_up_expired()
     mailings.give_up_expired()
+    acknowledging.give_up_expired()
     comparing.take_back_expired()
     replay.advance_all()
     close_settled()

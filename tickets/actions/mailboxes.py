@@ -20,6 +20,7 @@ from tickets.channels.base import clean_line, clean_text
 from tickets.channels.email import imap, reading
 from tickets.channels.email.imap import Box, Entry, MailboxError
 from tickets.models import Mail, Mailbox, Source, leads
+from tickets.models.mail import MailboxQuerySet
 from tickets.models.work import LEASE
 from triage.models import User
 from triage.queue import ring
@@ -102,11 +103,15 @@ def test(*, mailbox: Mailbox, by: User) -> Tested:
         return Tested(False, str(error))
 
 
+def due() -> MailboxQuerySet:
+    return Mailbox.objects.due()
+
+
 def claim(limit: int) -> list[Claimed]:
     """Take up to `limit` mailboxes that are due, under a lease."""
     with transaction.atomic():
-        due = Mailbox.objects.due().order_by("not_before").select_for_update(skip_locked=True, of=("self",))
-        taken = list(due.values_list("pk", flat=True)[:limit])
+        waiting = due().order_by("not_before").select_for_update(skip_locked=True, of=("self",))
+        taken = list(waiting.values_list("pk", flat=True)[:limit])
         mine = Mailbox.objects.filter(pk__in=taken)
         mine.update(lease_until=timezone.now() + LEASE, claim=F("claim") + 1)
         return [Claimed(*each) for each in mine.values_list("pk", "claim")]

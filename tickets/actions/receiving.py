@@ -250,10 +250,15 @@ def _keep_files(files: tuple[reading.File, ...], message: Message, row: Mail) ->
 
 
 def _subject(subject: str, text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return (subjects.bare(subject) or (lines[0].strip() if lines else "") or NO_SUBJECT)[:SUBJECT_LIMIT]
+    """Its own subject, else the first line that says anything."""
+    lines = (subjects.bare(subject), *(line.strip() for line in text.splitlines()))
+    return next((line for line in lines if _says(line)), NO_SUBJECT)[:SUBJECT_LIMIT]
 
 
 def _storable(text: str) -> str:
     words = text.strip("\n").rstrip()[:TEXT_LIMIT]
-    return words if any(one.isprintable() and not one.isspace() for one in words) else NO_TEXT
+    return words if _says(words) else NO_TEXT
+
+
+def _says(text: str) -> bool:
+    return any(one.isprintable() and not one.isspace() for one in text)

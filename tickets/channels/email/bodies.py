@@ -158,7 +158,12 @@ class _Text(HTMLParser):
 
     def text(self) -> str:
         self._end_line()
-        said = "\n".join(("> " * depth + words).rstrip() for depth, words in self.lines)
+        depths = [depth for depth, _ in self.lines]
+        for number, (depth, words) in enumerate(self.lines):
+            if not words and number + 1 < len(depths):  # a gap belongs to the quotation only where that goes on
+                depths[number] = min(depth, depths[number + 1])
+        quoted = zip(depths, self.lines, strict=True)
+        said = "\n".join(("> " * depth + words).rstrip() for depth, (_, words) in quoted)
         return re.sub(r"\n(?:(?:> ?)*\n){2,}", "\n\n", said).strip()
 
 

@@ -60,7 +60,7 @@ def people(message: Message, *names: str) -> list[Person]:
     """Whom these headers name, each once, those alone whose address can be written to."""
     values = [value for name in names for value in every(message, name)]
     found: dict[str, Person] = {}
-    for name, address in getaddresses(values, strict=False):
+    for name, address in getaddresses(values):
         person = person_of(address, decoded(name))
         if person:
             found.setdefault(person.email, person)

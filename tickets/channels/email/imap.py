@@ -134,6 +134,8 @@ def opened(mailbox: Mailbox) -> Iterator[Box]:
     finally:
         with suppress(Exception):  # a lost farewell changes nothing
             connection.logout()
+        with suppress(Exception):
+            connection.client.shutdown()
 
 
 def _connect(mailbox: Mailbox) -> BaseMailBox:
