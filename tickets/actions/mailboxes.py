@@ -243,9 +243,9 @@ def _fill(kept: Mailbox, given: Mapping[str, str]) -> None:
             number = given[name].strip()
             setattr(kept, name, int(number) if number.isascii() and number.isdigit() and len(number) < 8 else 0)
     if secret := given.get("secret", ""):
-        kept.keep_secret(secret)
+        kept.secret = secret
     if client_secret := given.get("client_secret", ""):
-        kept.keep_client_secret(client_secret)
+        kept.client_secret = client_secret
 
 
 def _check(kept: Mailbox) -> None:

@@ -15,7 +15,7 @@ from tickets.models.message import Message
 from tickets.models.source import Source
 from tickets.models.ticket import Ticket
 from tickets.models.work import Work
-from triage import vault
+from tickets.sealed import SealedField
 
 
 class MailboxQuerySet(models.QuerySet["Mailbox"]):
@@ -52,10 +52,10 @@ class Mailbox(Work):
     security = models.CharField(max_length=8, choices=Security, default=Security.TLS)
     username = models.CharField(max_length=254)
     sign_in = models.CharField(max_length=8, choices=SignIn, default=SignIn.PASSWORD)
-    secret = models.TextField(blank=True, editable=False, help_text="Password or refresh token, encrypted.")
+    secret = SealedField(help_text="Password or refresh token.")
     token_url = models.URLField(max_length=500, blank=True, help_text="Where a refresh token is exchanged.")
     client_id = models.CharField(max_length=200, blank=True)
-    client_secret = models.TextField(blank=True, editable=False, help_text="Encrypted.")
+    client_secret = SealedField()
     folder = models.CharField(max_length=200, default="INBOX")
     afterwards = models.CharField(max_length=4, choices=Afterwards, default=Afterwards.SEEN)
     move_to = models.CharField(max_length=200, blank=True)
@@ -85,12 +85,6 @@ class Mailbox(Work):
 
     def get_absolute_url(self) -> str:
         return reverse("tickets:mailbox", args=[self.pk])
-
-    def keep_secret(self, secret: str) -> None:
-        self.secret = vault.encrypt(secret)
-
-    def keep_client_secret(self, secret: str) -> None:
-        self.client_secret = vault.encrypt(secret)
 
     @property
     def next_reading(self) -> timedelta:

@@ -150,7 +150,7 @@ def _connect(mailbox: Mailbox) -> BaseMailBox:
 
 def _sign_in(connection: BaseMailBox, mailbox: Mailbox) -> None:
     try:
-        secret = vault.decrypt(mailbox.secret)
+        secret = mailbox.secret.open()
     except vault.VaultError as error:
         raise NotSo(f"The password cannot be opened: {error}.") from error
     try:
@@ -175,7 +175,7 @@ def access_token(mailbox: Mailbox, refresh_token: str) -> str:
         raise NotSo("The address for tokens must begin with https://.")
     try:
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token, "client_id": mailbox.client_id}
-        if client_secret := vault.decrypt(mailbox.client_secret):
+        if client_secret := mailbox.client_secret.open():
             form["client_secret"] = client_secret
         request = urllib.request.Request(mailbox.token_url, data=urllib.parse.urlencode(form).encode())  # noqa: S310
         with urllib.request.build_opener(_NoDetour).open(request, timeout=TOKEN_TIMEOUT) as answer:
@@ -190,7 +190,7 @@ def access_token(mailbox: Mailbox, refresh_token: str) -> str:
         raise NotSo("The answer to the request for a token holds none.")
     renewed = given.get("refresh_token")
     if isinstance(renewed, str) and renewed and renewed != refresh_token:
-        mailbox.keep_secret(renewed)
+        mailbox.secret = renewed
         mailbox.save(update_fields=["secret"])
     return str(given["access_token"])
 
