@@ -9,7 +9,7 @@ from django.test import Client
 
 from tests.imap_server import ImapServer, imap_server
 from tests.mails import taken, written
-from tickets.models import Mail, Mailbox, Source, Team, Ticket
+from tickets.models import Draft, Mail, Mailbox, Source, Team, Ticket
 from triage.models import User
 
 
@@ -107,7 +107,7 @@ def test_a_door_without_addresses_has_no_receipts(desk: Client) -> None:
 
 @pytest.fixture
 def mail(taxonomy: None) -> Mail:
-    source = Source.objects.create(kind="email", name="Support mail")
+    source = Source.objects.create(kind="email", name="Support mail", sender="support@desk.example")
     found: Mail = taken(
         written(
             "The CSV export stops.\n\n-- \nKim Sample\nExample Ltd", Cc="lou@example.com",
@@ -125,6 +125,25 @@ def test_the_page_of_a_ticket_shows_its_words_and_one_click_away_the_whole_mail(
     whole = desk.get(f"/tickets/{mail.ticket_id}/mail/{mail.pk}/").content.decode()
     assert "<b>CSV</b>" in whole and "spy.example" not in whole and "alert(1)" not in whole
     assert "Kim Sample &lt;kim@example.com&gt;" in whole.replace("\n", "")
+
+
+def test_who_answers_sees_who_else_gets_the_answer(desk: Client, mail: Mail) -> None:
+    Ticket.objects.update(triage_state="triaged", status="in_review")
+    Draft.objects.create(ticket=mail.ticket, text="Thank you.", answers=mail.message)
+    assert "To kim@example.com, copies to lou@example.com" in desk.get(f"/tickets/{mail.ticket_id}/").content.decode()
+
+
+def test_leads_are_told_on_every_page_of_a_mailbox_that_is_not_read(
+    client: Client, agent: User, lead: User, filled: dict[str, str]
+) -> None:
+    client.force_login(lead)
+    client.post("/settings/mail/", filled)
+    Mailbox.objects.update(attempts=2, error="No answer.")
+    assert "banner-mailbox" not in client.get("/tickets/").content.decode()
+    Mailbox.objects.update(attempts=3)
+    assert "Mail to support@desk.example is not read" in client.get("/tickets/").content.decode()
+    client.force_login(agent)
+    assert "banner-mailbox" not in client.get("/tickets/").content.decode()
 
 
 def test_a_mail_is_seen_by_those_alone_who_see_its_ticket(client: Client, colleague: User, mail: Mail) -> None:
