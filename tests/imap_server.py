@@ -10,10 +10,12 @@ import re
 import socket
 import socketserver
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 
 CAPABILITIES = "IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2 MOVE UIDPLUS"
 
@@ -206,13 +208,18 @@ class _Session(socketserver.StreamRequestHandler):
 
     def _chosen(self, uids: str) -> list[Stored]:
         """As RFC 3501 has it: "7:*" holds the last mail, even where its UID is below 7."""
-        last = max((mail.uid for mail in self.folder.mails), default=0)
-        found: set[int] = set()
+        mails = self.folder.mails  # in the order of their UIDs
+        last = mails[-1].uid if mails else 0
+        found: dict[int, Stored] = {}
         for span in uids.split(","):
             begin, _, end = span.partition(":")
             ends = [last if one == "*" else int(one) for one in (begin, end or begin)]
-            found |= {mail.uid for mail in self.folder.mails if min(ends) <= mail.uid <= max(ends)}
-        return [mail for mail in self.folder.mails if mail.uid in found]
+            place = bisect_left(mails, min(ends), key=lambda mail: mail.uid)
+            for mail in islice(mails, place, None):
+                if mail.uid > max(ends):
+                    break
+                found[mail.uid] = mail
+        return [found[uid] for uid in sorted(found)]
 
 
 def _words(arguments: str) -> list[str]:
