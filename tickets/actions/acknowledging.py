@@ -35,6 +35,8 @@ def acknowledge(ticket: Ticket) -> Acknowledgement | None:
     """Have the receipt of a new ticket sent, where its source sends them; None where nobody is to get one."""
     if not ticket.source.receipts or ticket.requester is None or ticket.lane == Lane.IMPORTED:
         return None
+    if getattr(ticket, "spam_at", None) is not None:
+        return None
     address = ticket.requester.email
     if address.lower() in own_addresses():
         return None

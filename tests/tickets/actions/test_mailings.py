@@ -94,7 +94,7 @@ def test_a_digest_begins_with_what_its_reader_carries(lead: User, agent: User, r
     assert _send() == [State.SENT]
     words = "1 open ticket is yours, 1 past its promised time, 1 with a draft to approve."
     assert mail.outbox[0].body.startswith(words)
-    assert words in str(mail.outbox[0].alternatives[0])  # type: ignore[attr-defined]
+    assert words in mail.outbox[0].message().as_string()
 
 
 def test_a_failed_mail_is_tried_again_and_in_the_end_shown_as_failed(

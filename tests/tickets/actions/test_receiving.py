@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.conf import LazySettings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connections, transaction
 from django.utils import timezone
 
 from tests.mails import DESK, octets, taken, written
@@ -88,7 +89,7 @@ def test_the_same_mail_by_two_mailboxes_is_one_message(source: Source) -> None:
 
 def test_the_database_itself_holds_each_mail_once(come: Come) -> None:
     row = come()
-    row.pk, row.message = None, None  # type: ignore[assignment]
+    row.pk, row.message = 0, None
     with pytest.raises(IntegrityError), transaction.atomic():
         row.save(force_insert=True)
 
@@ -121,6 +122,25 @@ def test_an_answer_goes_where_the_mail_asks_for_it(come: Come) -> None:
 def test_a_list_that_has_answers_sent_to_itself_is_not_whom_the_desk_answers(come: Come) -> None:
     row = come(List_Id="<dev.example.com>", Reply_To="dev@lists.example.com")
     assert ticket_of(row).requester.email == "kim@example.com"  # type: ignore[union-attr]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_read_the_same_mail_at_once_one_stores_it(source: Source) -> None:
+    mail, found = written(), set[int]()
+
+    def read() -> None:
+        try:
+            found.add(taken(mail, source=source).pk)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=read) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(found) == 1
+    assert (Ticket.objects.count(), Message.objects.count()) == (1, 1)
 
 
 # The thread

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.mails import bounce, octets, written
 from tickets.channels.email import kinds, quotes, reading
+from tickets.channels.email.headers import Person
 from tickets.channels.email.kinds import Kind
 
 
@@ -28,7 +29,7 @@ def plain(headers: str, body: bytes = b"Hello there.\r\n") -> bytes:
 def test_an_ordinary_mail_is_read_with_who_sent_it_to_whom_and_what_it_answers() -> None:
     mail = read(written(Cc="Lou <lou@example.com>, Max <max@example.com>", answers="<a@x.example>"))
     assert (mail.sender, mail.subject, mail.text) == (
-        reading.Person("kim@example.com", "Kim Sample"),
+        Person("kim@example.com", "Kim Sample"),
         "Export fails",
         "The CSV export stops half way.\n",
     )

@@ -129,7 +129,7 @@ def test_the_page_of_a_ticket_shows_its_words_and_one_click_away_the_whole_mail(
 
 def test_who_answers_sees_who_else_gets_the_answer(desk: Client, mail: Mail) -> None:
     Ticket.objects.update(triage_state="triaged", status="in_review")
-    Draft.objects.create(ticket=mail.ticket, text="Thank you.", answers=mail.message)
+    Draft.objects.create(ticket=Ticket.objects.get(), text="Thank you.", answers=mail.message)
     assert "To kim@example.com, copies to lou@example.com" in desk.get(f"/tickets/{mail.ticket_id}/").content.decode()
 
 
