@@ -32,12 +32,14 @@ class Receipt:
     created: bool
 
 
-def receive(inbound: Inbound, *, source: Source, sender: Source | None = None, quiet: bool = False) -> Receipt:
-    """Store what came in, once, with its work enqueued in the same transaction. `quiet` sends no receipt.
+def receive(
+    inbound: Inbound, *, source: Source, sender: Source | None = None, quiet: bool = False, message_id: str = ""
+) -> Receipt:
+    """Store what came in, once, with its work enqueued in the same transaction.
 
     The same external id of a source gives the first ticket back, and so does the same idempotency key of a sender: the
     source's own door, unless one door brings the tickets of several sources. Raises Conflict when an idempotency key
-    comes again with another content or for another source.
+    comes again with another content or for another source. `quiet` sends no receipt; `message_id` is a mail's own.
     """
     key = f"{(sender or source).pk}:{inbound.idempotency_key}" if inbound.idempotency_key else ""
     known = _known(inbound, source, key)
@@ -45,7 +47,7 @@ def receive(inbound: Inbound, *, source: Source, sender: Source | None = None, q
         return known
     try:
         with transaction.atomic():
-            ticket = _store(inbound, source, key)
+            ticket = _store(inbound, source, key, message_id)
             if not quiet:
                 acknowledge(ticket)
             ring("interactive")
@@ -82,7 +84,7 @@ def _known(inbound: Inbound, source: Source, key: str) -> Receipt | None:
     return None
 
 
-def _store(inbound: Inbound, source: Source, key: str) -> Ticket:
+def _store(inbound: Inbound, source: Source, key: str, message_id: str) -> Ticket:
     now = timezone.now()
     requester = requester_of(inbound.requester_email, inbound.requester_name)
     ticket = Ticket.objects.create(
@@ -107,6 +109,7 @@ def _store(inbound: Inbound, source: Source, key: str) -> Ticket:
         kind=Message.Kind.INBOUND,
         text=inbound.text,
         requester=requester,
+        message_id=message_id,
         created_at=inbound.created_at or now,
     )
     return ticket

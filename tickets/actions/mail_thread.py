@@ -25,15 +25,18 @@ class Place:
     why: str = ""
 
 
-def place_of(mail: reading.Mail, *, mailbox: Mailbox | None) -> Place:
-    """Where a mail belongs: by the Message-IDs that it answers, then by the signed mark in its subject."""
+def place_of(mail: reading.Mail, *, mailbox: Mailbox | None, own: set[str]) -> Place:
+    """Where a mail belongs: by the Message-IDs that it answers, then by the signed mark in its subject.
+
+    `own` are the desk's own addresses.
+    """
     named = _by_identities(mail.thread) or _by_mark(mail.subject)
     if named is None:
         return Place()
     sender = mail.sender.email if mail.sender else ""
     if mailbox is not None and is_refuted(mail, mailbox):
         return Place(named=named, why=f"It names #{named.pk}, but its sender could not be verified.")
-    if sender and sender in participants(named):
+    if sender and sender not in own and sender in participants(named):
         return Place(ticket=named)
     return Place(
         named=named, why=f"It names #{named.pk}, but {sender or 'its sender'} has no part in that conversation."
@@ -56,7 +59,10 @@ def is_refuted(mail: reading.Mail, mailbox: Mailbox) -> bool:
 
 
 def participants(ticket: Ticket) -> set[str]:
-    """The addresses of those who take part: its customer, whoever wrote in it, and to whom those sent copies."""
+    """The addresses of those who take part: its customer, whoever wrote in it, and to whom those sent copies.
+
+    The desk's own may be among them.
+    """
     rows = Mail.objects.filter(ticket=ticket, outcome__in=(Mail.Outcome.OPENED, Mail.Outcome.ADDED))
     found = {ticket.requester.email} if ticket.requester else set()
     for sender, to, cc in rows.values_list("sender", "to", "cc"):
@@ -65,7 +71,7 @@ def participants(ticket: Ticket) -> set[str]:
     found |= set(written.values_list("requester__email", flat=True))
     for copies in Delivery.objects.filter(ticket=ticket).values_list("cc", flat=True):
         found |= set(copies)
-    return {address.lower() for address in found if address} - own_addresses()
+    return {address.lower() for address in found if address}
 
 
 def own_addresses() -> set[str]:

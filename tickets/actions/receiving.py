@@ -13,7 +13,7 @@ from tickets.actions import intake
 from tickets.actions.attaching import attach
 from tickets.actions.bouncing import take_report
 from tickets.actions.errors import Refused
-from tickets.actions.mail_thread import own_addresses, place_of
+from tickets.actions.mail_thread import Place, own_addresses, place_of
 from tickets.channels.base import Inbound
 from tickets.channels.email import quotes, reading, subjects
 from tickets.channels.email.headers import Person
@@ -52,7 +52,10 @@ def take_in(mail: reading.Mail, *, source: Source, received_at: datetime | None 
             if known is not None:
                 Mail.objects.filter(pk=known.pk).delete()
             row = _row(mail, source, Outcome.SKIPPED, received_at, uid)
-            row.save(force_insert=True)  # now, so that of two who read it at once one waits here and gives way
+            # Now, so that of two who read it at once one waits here and gives way; what is long comes in the end.
+            row.html = ""
+            row.save(force_insert=True)
+            row.html = mail.html
             _sort(mail, row)
             row.save()
     except IntegrityError:
@@ -106,19 +109,20 @@ def _sort(mail: reading.Mail, row: Mail) -> None:
     if mail.bounce is not None:
         _bounce(mail, row)
         return
-    if mail.sender is not None and mail.sender.email in own_addresses():
+    own = own_addresses()
+    if mail.sender is not None and mail.sender.email in own:
         row.notes.append("It came from an address of this desk.")
         return
     if any(identity.startswith("news-") for identity in mail.thread[:1]):
         row.notes.append("It answers a notification. Answer at the ticket instead.")
         return
-    place = place_of(mail, mailbox=mailbox)
+    place = place_of(mail, mailbox=mailbox, own=own)
     if mail.kind == Kind.AUTO_REPLY:
         _automatic(mail, row, place.ticket)
     elif place.ticket is not None:
         _add(mail, row, place.ticket)
     else:
-        _open(mail, row, place.named, place.why)
+        _open(mail, row, _request(mail, place.named, own), place)
 
 
 def _bounce(mail: reading.Mail, row: Mail) -> None:
@@ -164,8 +168,8 @@ def _add(mail: reading.Mail, row: Mail, ticket: Ticket) -> None:
     _keep_files(mail.files, message, row)
 
 
-def _open(mail: reading.Mail, row: Mail, named: Ticket | None, why: str) -> None:
-    request = _request(mail, named)
+def _open(mail: reading.Mail, row: Mail, request: Request, place: Place) -> None:
+    named = place.named
     words = request.text.strip()
     inbound = Inbound(
         title=_subject(request.subject, words),
@@ -176,11 +180,8 @@ def _open(mail: reading.Mail, row: Mail, named: Ticket | None, why: str) -> None
         created_at=row.received_at,
     )
     quiet = mail.kind in WITHOUT_RECEIPT or request.by is not None
-    ticket = intake.receive(inbound, source=row.source, quiet=quiet).ticket
+    ticket = intake.receive(inbound, source=row.source, quiet=quiet, message_id=mail.message_id).ticket
     message = ticket.messages.filter(kind=Message.Kind.INBOUND).earliest("pk")
-    if mail.message_id and not message.message_id:
-        message.message_id = mail.message_id
-        message.save(update_fields=["message_id"])
     row.outcome, row.ticket, row.message = Outcome.OPENED, ticket, message
     row.text = mail.text if mail.text.strip() != message.text.strip() else ""
     if request.by is not None:
@@ -188,12 +189,12 @@ def _open(mail: reading.Mail, row: Mail, named: Ticket | None, why: str) -> None
     if named is not None:
         one, other = sorted((named, ticket), key=lambda each: each.pk)
         Link.objects.get_or_create(one=one, other=other, kind=Link.Kind.RELATED)
-        row.notes.append(why[:300])
+        row.notes.append(place.why[:300])
         announce(named, "changed")
     _keep_files(request.files, message, row)
 
 
-def _request(mail: reading.Mail, named: Ticket | None) -> Request:
+def _request(mail: reading.Mail, named: Ticket | None, own: set[str]) -> Request:
     """What is asked for, and by whom: the first sender, where a colleague passed the mail on."""
     colleague = _colleague(mail.sender) if named is None else None
     if colleague is not None:
@@ -207,7 +208,7 @@ def _request(mail: reading.Mail, named: Ticket | None) -> Request:
             return Request(inner.sender, inner.subject or mail.subject, inner.text, files, colleague, mail.text)
     # A list that has answers sent to itself is nobody to answer to.
     answer_to = mail.reply_to if mail.kind != Kind.LIST else None
-    if answer_to is not None and (answer_to.email in own_addresses() or mail.sender is None):
+    if answer_to is not None and (answer_to.email in own or mail.sender is None):
         answer_to = None
     person = answer_to or mail.sender
     if person is not None and mail.sender is not None and not person.name:
