@@ -10,12 +10,11 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from tickets.actions import intake
-from tickets.actions.attaching import attach
 from tickets.actions.bouncing import take_report
 from tickets.actions.errors import Refused
 from tickets.actions.mail_thread import Place, own_addresses, place_of
 from tickets.channels.base import Inbound
-from tickets.channels.email import quotes, reading, subjects
+from tickets.channels.email import attached, quotes, reading, subjects
 from tickets.channels.email.headers import Person
 from tickets.channels.email.kinds import Kind
 from tickets.live import announce
@@ -236,10 +235,14 @@ def _colleague(person: Person | None) -> User | None:
 
 
 def _keep_files(files: tuple[reading.File, ...], message: Message, row: Mail) -> None:
+    keep = attached.keeper()
     for file in files:
+        if keep is None:
+            row.notes.append(f"{file.name}: {attached.NOT_KEPT}"[:300])
+            continue
         try:
             with transaction.atomic():
-                attach(
+                keep(
                     message=message,
                     name=file.name,
                     content=file.content,

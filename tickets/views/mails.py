@@ -10,6 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
+from tickets.channels.email import attached
 from tickets.models import Mail, Message
 from tickets.views.ticket import seen
 
@@ -24,6 +25,8 @@ def whole(request: HttpRequest, number: int, pk: int) -> HttpResponse:
     thread = Message.objects.thread(ticket).values("pk")
     mail = get_object_or_404(Mail.objects.filter(message__in=thread).select_related("message"), pk=pk)
     part = "#whole" if request.headers.get("HX-Request") else ""
-    html = mark_safe(mail.html) if mail.html else ""  # noqa: S308  made safe when it came in
+    html = ""
+    if mail.html:
+        html = mark_safe(attached.with_images(mail.html, attached.files_of(mail.message)))  # noqa: S308  made safe before
     text = mail.text or (mail.message.text if mail.message else "")
     return render(request, f"tickets/mail.html{part}", {"ticket": ticket, "mail": mail, "html": html, "text": text})

@@ -28,6 +28,8 @@ class EmailChannel(Channel):
             message = message_for(delivery)
         except (BadHeaderError, ValueError) as error:
             raise SendRefused(f"This reply makes no valid e-mail: {error}.") from error
+        except OSError as error:
+            raise TryAgain(f"A file of this reply could not be read: {_words(error)}.") from error
         return hand_over(message)
 
 

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 
 from tickets import markdown
 from tickets.channels.base import clean_line
-from tickets.channels.email import subjects
+from tickets.channels.email import attached, subjects
 from tickets.models import Mailbox, Message
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ LINK_WORDS = "See your request, or add to it"
 def message_for(delivery: Delivery) -> EmailMultiAlternatives:
     """The e-mail of one delivery. Its Message-ID is made once, and stored before anything is sent.
 
-    Raises ValueError (BadHeaderError among them) when sender or recipient is no address.
+    Raises ValueError (BadHeaderError among them) when sender or recipient is no address, OSError when a file of the
+    reply cannot be read.
     """
     ticket, reply = delivery.ticket, delivery.message
     sender = sender_of(ticket.source)
@@ -50,6 +51,7 @@ def message_for(delivery: Delivery) -> EmailMultiAlternatives:
         headers=headers,
     )
     email.attach_alternative(_as_html(reply.text, link, signature, asked), "text/html")
+    attached.add_files(email, attached.files_of(reply))
     return email
 
 
