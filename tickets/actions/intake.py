@@ -30,6 +30,7 @@ UNREAD = timedelta(minutes=1)
 class Receipt:
     ticket: Ticket
     created: bool
+    message: Message | None = None  # its first, where it was created now
 
 
 def receive(
@@ -47,7 +48,7 @@ def receive(
         return known
     try:
         with transaction.atomic():
-            ticket = _store(inbound, source, key, message_id)
+            ticket, message = _store(inbound, source, key, message_id)
             if not quiet:
                 acknowledge(ticket)
             ring("interactive")
@@ -57,7 +58,7 @@ def receive(
         if known is None:
             raise
         return known
-    return Receipt(ticket, created=True)
+    return Receipt(ticket, created=True, message=message)
 
 
 def digest_of(inbound: Inbound) -> str:
@@ -84,7 +85,7 @@ def _known(inbound: Inbound, source: Source, key: str) -> Receipt | None:
     return None
 
 
-def _store(inbound: Inbound, source: Source, key: str, message_id: str) -> Ticket:
+def _store(inbound: Inbound, source: Source, key: str, message_id: str) -> tuple[Ticket, Message]:
     now = timezone.now()
     requester = requester_of(inbound.requester_email, inbound.requester_name)
     ticket = Ticket.objects.create(
@@ -104,7 +105,7 @@ def _store(inbound: Inbound, source: Source, key: str, message_id: str) -> Ticke
         # Its reading reckons what is promised to it; the clock does where no reading comes.
         sla_look_at=now + UNREAD if inbound.lane == Lane.INTERACTIVE else None,
     )
-    Message.objects.create(
+    message = Message.objects.create(
         ticket=ticket,
         kind=Message.Kind.INBOUND,
         text=inbound.text,
@@ -112,7 +113,7 @@ def _store(inbound: Inbound, source: Source, key: str, message_id: str) -> Ticke
         message_id=message_id,
         created_at=inbound.created_at or now,
     )
-    return ticket
+    return ticket, message
 
 
 def requester_of(email: str | None, name: str = "") -> Requester | None:

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from tickets.actions.deliveries import Claimed
 from tickets.actions.errors import Conflict, Forbidden, Invalid
+from tickets.actions.mail_thread import own_addresses
 from tickets.actions.receiving import refuse, take_in
 from tickets.channels.base import clean_line, clean_text
 from tickets.channels.email import imap, reading
@@ -148,10 +149,10 @@ def _read(box: Box, mailbox: Mailbox) -> tuple[int, bool]:
         # Another folder under the same name, or none was read yet: UIDs of before mean nothing.
         _keep_place(mailbox, uid_validity=box.uid_validity, last_uid=None)
     until, looked, first = time.monotonic() + BUDGET, 0, mailbox.last_uid is None
-    new = box.uids(after=mailbox.last_uid)
+    new, own = box.uids(after=mailbox.last_uid), own_addresses()
     for portion in _portions([*_left_over(mailbox), *new]):
         for entry in (entries := box.entries(portion)):
-            _take(box, mailbox, entry)
+            _take(box, mailbox, entry, own)
         box.put_away(_settled(mailbox, entries))
         looked += len(entries)
         if not first:
@@ -163,7 +164,7 @@ def _read(box: Box, mailbox: Mailbox) -> tuple[int, bool]:
     return looked, True
 
 
-def _take(box: Box, mailbox: Mailbox, entry: Entry) -> None:
+def _take(box: Box, mailbox: Mailbox, entry: Entry, own: set[str]) -> None:
     """Store one mail, or a record of why it is not. Raises what has nothing to do with this mail alone."""
     source, mail = mailbox.source, None
     try:
@@ -178,7 +179,7 @@ def _take(box: Box, mailbox: Mailbox, entry: Entry) -> None:
         if raw is None:
             return
         mail = reading.read(raw)
-        take_in(mail, source=source, received_at=entry.arrived_at, uid=entry.uid)
+        take_in(mail, source=source, received_at=entry.arrived_at, uid=entry.uid, own=own)
     except (MailboxError, OperationalError, InterfaceError):
         raise
     except Exception as error:

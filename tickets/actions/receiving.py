@@ -18,7 +18,7 @@ from tickets.channels.email import attached, quotes, reading, subjects
 from tickets.channels.email.headers import Person
 from tickets.channels.email.kinds import Kind
 from tickets.live import announce
-from tickets.models import SUBJECT_LIMIT, TEXT_LIMIT, Link, Mail, Mailbox, Message, Source, Ticket
+from tickets.models import SUBJECT_LIMIT, TEXT_LIMIT, Link, Mail, Message, Source, Ticket
 from triage.correlation import acting
 from triage.models import User
 
@@ -41,8 +41,18 @@ class Request:
     comment: str = ""
 
 
-def take_in(mail: reading.Mail, *, source: Source, received_at: datetime | None = None, uid: int | None = None) -> Mail:
-    """Store a mail and do what it asks for. The same mail again, by whichever door, gives the first row back."""
+def take_in(
+    mail: reading.Mail,
+    *,
+    source: Source,
+    received_at: datetime | None = None,
+    uid: int | None = None,
+    own: set[str] | None = None,
+) -> Mail:
+    """Store a mail and do what it asks for. The same mail again, by whichever door, gives the first row back.
+
+    `own` are the desk's own addresses, where the caller knows them already.
+    """
     known = Mail.objects.filter(external_id=mail.external_id).first()
     if known is not None and known.outcome not in (Outcome.FAILED, Outcome.TOO_LARGE):
         return known
@@ -55,7 +65,7 @@ def take_in(mail: reading.Mail, *, source: Source, received_at: datetime | None 
             row.html = ""
             row.save(force_insert=True)
             row.html = mail.html
-            _sort(mail, row)
+            _sort(mail, row, own_addresses() if own is None else own)
             row.save()
     except IntegrityError:
         known = Mail.objects.filter(external_id=mail.external_id).first()
@@ -102,13 +112,12 @@ def _row(
     )
 
 
-def _sort(mail: reading.Mail, row: Mail) -> None:
+def _sort(mail: reading.Mail, row: Mail, own: set[str]) -> None:
     """Decide what the mail is to the desk, and do that."""
-    mailbox = Mailbox.objects.filter(source=row.source).first()
+    mailbox = getattr(row.source, "mailbox", None)
     if mail.bounce is not None:
         _bounce(mail, row)
         return
-    own = own_addresses()
     if mail.sender is not None and mail.sender.email in own:
         row.notes.append("It came from an address of this desk.")
         return
@@ -175,12 +184,11 @@ def _open(mail: reading.Mail, row: Mail, request: Request, place: Place) -> None
         text=_storable(words),
         requester_email=request.person.email if request.person else None,
         requester_name=request.person.name if request.person else "",
-        external_id=mail.external_id,
         created_at=row.received_at,
     )
     quiet = mail.kind in WITHOUT_RECEIPT or request.by is not None
-    ticket = intake.receive(inbound, source=row.source, quiet=quiet, message_id=mail.message_id).ticket
-    message = ticket.messages.filter(kind=Message.Kind.INBOUND).earliest("pk")
+    stored = intake.receive(inbound, source=row.source, quiet=quiet, message_id=mail.message_id)
+    ticket, message = stored.ticket, stored.message or stored.ticket.messages.earliest("pk")
     row.outcome, row.ticket, row.message = Outcome.OPENED, ticket, message
     row.text = mail.text if mail.text.strip() != message.text.strip() else ""
     if request.by is not None:
@@ -195,9 +203,10 @@ def _open(mail: reading.Mail, row: Mail, request: Request, place: Place) -> None
 
 def _request(mail: reading.Mail, named: Ticket | None, own: set[str]) -> Request:
     """What is asked for, and by whom: the first sender, where a colleague passed the mail on."""
-    colleague = _colleague(mail.sender) if named is None else None
+    forward = quotes.forward(mail.text) if named is None else None
+    passed_on = forward is not None or (named is None and mail.passed_on is not None)
+    colleague = _colleague(mail.sender) if passed_on else None
     if colleague is not None:
-        forward = quotes.forward(mail.text)
         if forward is not None and _colleague(forward.sender) is None:
             subject = forward.subject or mail.subject
             return Request(forward.sender, subject, forward.text, mail.files, colleague, forward.comment)

@@ -233,10 +233,10 @@ def test_a_mail_that_cannot_be_stored_holds_up_no_other_and_is_tried_again(
 ) -> None:
     real = receiving._sort
 
-    def fail(mail: Any, row: Mail) -> None:
+    def fail(mail: Any, row: Mail, own: set[str]) -> None:
         if mail.subject == "Poison":
             raise RuntimeError("what nobody thought of")
-        real(mail, row)
+        real(mail, row, own)
 
     monkeypatch.setattr("tickets.actions.receiving._sort", fail)
     put(server, written(subject="Poison"), written(subject="Fine"))

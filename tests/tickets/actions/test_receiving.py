@@ -33,7 +33,7 @@ def come(source: Source) -> Come:
     """A mail comes in; given as `written()` takes it."""
 
     def arrive(*given: Any, raw: bytes = b"", **named: Any) -> Mail:
-        row: Mail = taken(raw or written(*given, **named), source=source)
+        row: Mail = taken(raw or written(*given, **named), source=Source.objects.get(pk=source.pk))
         return row
 
     return arrive

@@ -232,6 +232,8 @@ def _words(said: object) -> str:
         said = said.command_result
     while isinstance(said, (list, tuple)) and said:
         said = said[-1]
+    if isinstance(said, OSError) and said.strerror:
+        said = said.strerror
     if isinstance(said, BaseException):
         said = said.args[0] if said.args and isinstance(said.args[0], (bytes, str)) else said
     words = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
