@@ -19,6 +19,7 @@ from django.db import close_old_connections, connections
 from django.utils import timezone
 
 from tickets.actions import (
+    acknowledging,
     bulk,
     carrying,
     comparing,
@@ -28,6 +29,7 @@ from tickets.actions import (
     github_events,
     github_syncs,
     github_writing,
+    mailboxes,
     mailings,
     promising,
     replay,
@@ -49,6 +51,7 @@ BUDGET = 40.0  # seconds a drain claims new work; well under the cluster's timeo
 WITHOUT_MODEL = 6  # tickets in flight when reading is work for the processor, not waiting for the network
 AT_ONCE = 3  # tickets claimed together while others are read: one claim is five round trips, for however many
 EVENTS = 20  # of GitHub, worked through one after the other
+MAILBOXES = 3  # that are read at a time
 PREPARED = 6  # tickets read from the database and embedded at a time
 GATHER = 0.05  # seconds
 GLANCE = 0.2  # seconds between two looks for other work while tickets are read: a look costs as much as a third of one
@@ -87,6 +90,8 @@ class Drain:
         self.gate = asyncio.Semaphore(PREPARED)
         self.sending: dict[asyncio.Task[None], Claimed] = {}
         self.mailing: dict[asyncio.Task[None], Claimed] = {}
+        self.acknowledging: dict[asyncio.Task[None], Claimed] = {}
+        self.fetching: dict[asyncio.Task[None], Claimed] = {}
         self.reading: dict[asyncio.Task[None], Claimed] = {}
         self.comparing: dict[asyncio.Task[None], Claimed] = {}
         self.batching: dict[asyncio.Task[None], Claimed] = {}
@@ -146,13 +151,24 @@ class Drain:
             await self._take_up_replays(processor)
 
     async def _take_up_sending(self, loop: asyncio.AbstractEventLoop, senders: ThreadPoolExecutor) -> None:
+        """What customers wait for goes first; mailboxes are read beside it, and leave most senders free."""
         if len(self.sending) < 8:
             for claimed in await sync_to_async(deliveries.claim)(8 - len(self.sending)):
                 task = asyncio.create_task(_deliver(loop, senders, claimed))
                 self.sending[task] = claimed
+        if len(self.acknowledging) < 2:
+            for claimed in await sync_to_async(acknowledging.claim)(2 - len(self.acknowledging)):
+                task = asyncio.create_task(_deliver(loop, senders, claimed, acknowledging.send))
+                self.acknowledging[task] = claimed
         if not self.mailing:
-            for claimed in await sync_to_async(mailings.claim)(2):  # what customers wait for goes first
+            for claimed in await sync_to_async(mailings.claim)(2):
                 self.mailing[asyncio.create_task(_deliver(loop, senders, claimed, mailings.send))] = claimed
+        if len(self.fetching) < MAILBOXES:
+            for claimed in await sync_to_async(mailboxes.claim)(MAILBOXES - len(self.fetching)):
+                self.fetching[asyncio.create_task(_deliver(loop, senders, claimed, mailboxes.read))] = claimed
+        await self._take_up_rules(loop, senders)
+
+    async def _take_up_rules(self, loop: asyncio.AbstractEventLoop, senders: ThreadPoolExecutor) -> None:
         if not self.hearing and (heard := await sync_to_async(github_events.claim)(EVENTS)):
             self.hearing[asyncio.create_task(_in_thread(loop, senders, github_events.work_all, heard))] = heard
         if not self.firing:
@@ -172,7 +188,8 @@ class Drain:
 
     def _windows(self) -> tuple[dict[asyncio.Task[None], Any], ...]:
         own = (self.sending, self.mailing, self.reading, self.comparing, self.batching)
-        return (*own, self.altering, self.firing, self.calling, self.syncing, self.writing, self.hearing)
+        others = (self.altering, self.firing, self.calling, self.acknowledging, self.fetching)
+        return (*own, *others, self.syncing, self.writing, self.hearing)
 
     async def _take_up_replays(self, processor: ThreadPoolExecutor) -> None:
         """In what imported tickets leave free, and never more than half of it, so that the next of them has room."""
@@ -205,27 +222,26 @@ class Drain:
         lease = timezone.now() + LEASE
         for claimed in list(self.sending.values()):
             Delivery.objects.filter(pk=claimed.pk, claim=claimed.claim, state="sending").update(lease_until=lease)
-        for claimed in list(self.mailing.values()):
-            mailings.renew(claimed)
         for claimed in list(self.reading.values()):
             mine = Ticket.objects.filter(pk=claimed.pk, claim=claimed.claim, triage_state=TriageState.PROCESSING)
             mine.update(lease_until=lease)
-        for claimed in list(self.comparing.values()):
-            comparing.renew(claimed)
         for claimed in list(self.batching.values()):
             batches.renew(claimed.pk, claimed.claim)
-        for claimed in list(self.altering.values()):
-            bulk.renew(claimed)
-        for claimed in list(self.firing.values()):
-            firing.renew(claimed)
-        for claimed in list(self.calling.values()):
-            webhooks.renew(claimed)
         for claimed in [one for heard in list(self.hearing.values()) for one in heard]:
             github_events.renew(claimed)
-        for claimed in list(self.syncing.values()):
-            github_syncs.renew(claimed)
-        for claimed in list(self.writing.values()):
-            github_writing.renew(claimed)
+        for window, renew in (
+            (self.mailing, mailings.renew),
+            (self.acknowledging, acknowledging.renew),
+            (self.fetching, mailboxes.renew),
+            (self.comparing, comparing.renew),
+            (self.altering, bulk.renew),
+            (self.firing, firing.renew),
+            (self.calling, webhooks.renew),
+            (self.syncing, github_syncs.renew),
+            (self.writing, github_writing.renew),
+        ):
+            for claimed in list(window.values()):
+                renew(claimed)
 
     def _is_due(self) -> bool:
         if self.queue == "batch" and (ReplayTicket.objects.due(timezone.now()).exists() or batches.is_due()):
@@ -239,18 +255,18 @@ async def _deliver(
     loop: asyncio.AbstractEventLoop,
     senders: ThreadPoolExecutor,
     claimed: Claimed,
-    send: Callable[[Claimed], None] | None = None,
+    send: Callable[[Claimed], object] | None = None,
 ) -> None:
     await _in_thread(loop, senders, send or deliveries.deliver, claimed)
 
 
 async def _in_thread(
-    loop: asyncio.AbstractEventLoop, senders: ThreadPoolExecutor, send: Callable[[One], None], claimed: One
+    loop: asyncio.AbstractEventLoop, senders: ThreadPoolExecutor, send: Callable[[One], object], claimed: One
 ) -> None:
     await loop.run_in_executor(senders, _send_in_thread, send, claimed)
 
 
-def _send_in_thread(send: Callable[[One], None], claimed: One) -> None:
+def _send_in_thread(send: Callable[[One], object], claimed: One) -> None:
     try:
         send(claimed)
     finally:
@@ -285,7 +301,7 @@ def warm() -> None:
 
 def _mail_due() -> bool:
     queued = Delivery.objects.filter(state=Delivery.State.QUEUED, not_before__lte=timezone.now())
-    return queued.exists() or mailings.due().exists()
+    return queued.exists() or mailings.due().exists() or acknowledging.due().exists() or mailboxes.due().exists()
 
 
 def _rules_due() -> bool:
@@ -301,6 +317,7 @@ def tend() -> None:
     triage.take_back_expired()
     deliveries.give_up_expired()
     mailings.give_up_expired()
+    acknowledging.give_up_expired()
     comparing.take_back_expired()
     replay.advance_all()
     close_settled()

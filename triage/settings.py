@@ -96,6 +96,7 @@ def _database(url: str) -> dict[str, Any]:
 
 from triage.accounts import *  # noqa: E402, F403  how people sign in; it reads the environment, .env included
 from triage.accounts import ORIGINS  # noqa: E402
+from triage.senders import ANYMAIL  # noqa: E402, F401  who hands over mail by webhook
 
 VAR = Path(env.str("TRIAGE_VAR", default=str(BASE_DIR / "var"))).resolve()
 # web: a pool, for threads come and go under ASGI. Others: one lasting connection, for a pool does not survive a fork.

@@ -10,6 +10,7 @@ from datetime import timedelta
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from tickets.actions.acknowledging import acknowledge
 from tickets.actions.errors import Conflict, Invalid
 from tickets.actions.joined import hold_thread
 from tickets.actions.learning import remember
@@ -29,14 +30,17 @@ UNREAD = timedelta(minutes=1)
 class Receipt:
     ticket: Ticket
     created: bool
+    message: Message | None = None  # its first, where it was created now
 
 
-def receive(inbound: Inbound, *, source: Source, sender: Source | None = None) -> Receipt:
+def receive(
+    inbound: Inbound, *, source: Source, sender: Source | None = None, quiet: bool = False, message_id: str = ""
+) -> Receipt:
     """Store what came in, once, with its work enqueued in the same transaction.
 
     The same external id of a source gives the first ticket back, and so does the same idempotency key of a sender: the
     source's own door, unless one door brings the tickets of several sources. Raises Conflict when an idempotency key
-    comes again with another content or for another source.
+    comes again with another content or for another source. `quiet` sends no receipt; `message_id` is a mail's own.
     """
     key = f"{(sender or source).pk}:{inbound.idempotency_key}" if inbound.idempotency_key else ""
     known = _known(inbound, source, key)
@@ -44,7 +48,9 @@ def receive(inbound: Inbound, *, source: Source, sender: Source | None = None) -
         return known
     try:
         with transaction.atomic():
-            ticket = _store(inbound, source, key)
+            ticket, message = _store(inbound, source, key, message_id)
+            if not quiet:
+                acknowledge(ticket)
             ring("interactive")
             announce(ticket, "created")
     except IntegrityError:  # the same thing came twice at the same moment: the other one won
@@ -52,7 +58,7 @@ def receive(inbound: Inbound, *, source: Source, sender: Source | None = None) -
         if known is None:
             raise
         return known
-    return Receipt(ticket, created=True)
+    return Receipt(ticket, created=True, message=message)
 
 
 def digest_of(inbound: Inbound) -> str:
@@ -79,7 +85,7 @@ def _known(inbound: Inbound, source: Source, key: str) -> Receipt | None:
     return None
 
 
-def _store(inbound: Inbound, source: Source, key: str) -> Ticket:
+def _store(inbound: Inbound, source: Source, key: str, message_id: str) -> tuple[Ticket, Message]:
     now = timezone.now()
     requester = requester_of(inbound.requester_email, inbound.requester_name)
     ticket = Ticket.objects.create(
@@ -99,14 +105,15 @@ def _store(inbound: Inbound, source: Source, key: str) -> Ticket:
         # Its reading reckons what is promised to it; the clock does where no reading comes.
         sla_look_at=now + UNREAD if inbound.lane == Lane.INTERACTIVE else None,
     )
-    Message.objects.create(
+    message = Message.objects.create(
         ticket=ticket,
         kind=Message.Kind.INBOUND,
         text=inbound.text,
         requester=requester,
+        message_id=message_id,
         created_at=inbound.created_at or now,
     )
-    return ticket
+    return ticket, message
 
 
 def requester_of(email: str | None, name: str = "") -> Requester | None:

@@ -11,6 +11,7 @@ from django.utils.formats import date_format
 
 from tickets.actions.drafts import clean_reply, last_inbound
 from tickets.actions.errors import Conflict, Flagged, Invalid
+from tickets.actions.mail_thread import copies_of
 from tickets.actions.promising import reckon
 from tickets.actions.review import require_decider
 from tickets.actions.snoozing import require_ahead
@@ -174,6 +175,7 @@ def _enqueue(ticket: Ticket, review: Review, undo_seconds: int, snooze_until: da
         review=review,
         channel=channel,
         recipient=to,
+        cc=copies_of(ticket),
         not_before=now + timedelta(seconds=undo_seconds),
         status_before=ticket.status,
         snoozed_until=snooze_until,

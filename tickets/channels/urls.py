@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, path, re_path
 
 from tickets.channels.api.endpoints import api
+from tickets.channels.email import webhooks
 from tickets.channels.github.endpoint import webhook as github_webhook
 from tickets.views import health, portal
 
@@ -13,6 +14,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", health.readyz, name="readyz"),
     path("api/v1/", api.urls),
     path("webhooks/github", github_webhook, name="github-webhook"),
+    re_path(
+        r"^webhooks/mail/(?P<sender>[a-z-]{1,30})/(?P<what>inbound|tracking)/?$", webhooks.receive, name="mail-webhook"
+    ),
     path("support/", portal.form, name="portal"),
     path("support/thanks/<str:signed>/", portal.thanks, name="portal-thanks"),
     path("support/t/<str:signed>/", portal.status, name="portal-status"),

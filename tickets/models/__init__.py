@@ -31,6 +31,7 @@ from tickets.models.import_run import ImportRun
 from tickets.models.invitation import Invitation
 from tickets.models.link import Link
 from tickets.models.macro import Macro
+from tickets.models.mail import Acknowledgement, Mail, Mailbox
 from tickets.models.merge import Merge
 from tickets.models.message import Message
 from tickets.models.notification import Mailing, Notification, NotificationChoice
@@ -64,6 +65,7 @@ __all__ = [
     "SUBJECT_LIMIT",
     "SUBMISSION",
     "TEXT_LIMIT",
+    "Acknowledgement",
     "Agent",
     "ApiKey",
     "Audit",
@@ -96,6 +98,8 @@ __all__ = [
     "Lane",
     "Link",
     "Macro",
+    "Mail",
+    "Mailbox",
     "Mailing",
     "Merge",
     "Message",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import uuid
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -31,9 +32,11 @@ class Delivery(Work):
     review = models.OneToOneField(Review, models.PROTECT, related_name="delivery")
     channel = models.CharField(max_length=20)
     recipient = models.CharField(max_length=254)
+    cc = ArrayField(models.CharField(max_length=254), default=list, blank=True)
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     sent_at = models.DateTimeField(null=True, blank=True)
+    note = models.CharField(max_length=500, blank=True, help_text="What a mail server has reported of it since.")
     # what the ticket's status goes back to where the reply is taken back before it left
     status_before = models.CharField(max_length=10, choices=Status, blank=True, editable=False)
     # what the ticket was put off until with it: that ends, too, where the reply is taken back
@@ -70,6 +73,7 @@ class DeliveryAttempt(models.Model):
         RETRY = "retry", "Will be tried again"
         REFUSED = "refused", "Refused"
         UNKNOWN = "unknown", "Not known"
+        RETURNED = "returned", "Came back"
 
     delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="tries")
     outcome = models.CharField(max_length=10, choices=Outcome, default=Outcome.STARTED)

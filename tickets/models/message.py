@@ -41,7 +41,8 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
     def for_page(self) -> Self:
         """With what a ticket's page shows of them, in the order of time."""
-        return self.select_related("author", "requester", "delivery", "github").order_by("created_at", "pk")
+        shown = self.select_related("author", "requester", "delivery", "github", "mail")
+        return shown.defer("mail__text", "mail__html").order_by("created_at", "pk")
 
 
 class Message(models.Model):

@@ -73,6 +73,7 @@ class Notification(models.Model):
         SLA_WARNING = "sla_warning", "A promised time is near"
         SLA_BREACH = "sla_breach", "A promised time has passed"
         RULE = "rule", "A rule tells you"
+        UNDELIVERED = "undelivered", "A reply of yours did not arrive"
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="notifications")
     kind = models.CharField(max_length=12, choices=Kind)
@@ -117,6 +118,7 @@ _SAID = {
     Notification.Kind.SLA_WARNING: "A promised time is near",
     Notification.Kind.SLA_BREACH: "A promised time has passed",
     Notification.Kind.RULE: "A rule points you to this ticket",
+    Notification.Kind.UNDELIVERED: "A reply did not arrive",
 }
 
 

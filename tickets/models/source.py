@@ -17,6 +17,10 @@ class Source(models.Model):
         help_text="What is personal in its tickets leaves for a language model as placeholders. Turn it off only for a "
         "model that runs in your own house.",
     )
+    receipts = models.BooleanField(
+        default=False, help_text="Who opens a ticket by this door is told by mail that it is here."
+    )
+    receipt_text = models.TextField(blank=True, max_length=4_000, help_text="Of that mail. Empty: the usual words.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""What everybody at the desk must know of the machine, on every page: it is paused, or its budget is spent."""
+"""What people at the desk must know on every page: reading is paused, a budget is spent, a mailbox is not read."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from datetime import date, timedelta
 
 from django.utils import timezone
 
-from tickets.models import leads
+from tickets.models import Mailbox, leads
 from triage import calls
 from triage.models import Budget, Pause, User
+
+SILENT_AFTER = 3  # readings in a row that failed: no hiccup any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,7 @@ class Banners:
     pause: Pause | None
     may_resume: bool
     budget: BudgetBanner | None
+    mailbox: Mailbox | None  # that could not be read several times in a row, to those who look after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,9 @@ class BudgetBanner:
 def banners_for(user: User, *, paused: bool = True) -> Banners:
     """A spent budget is everybody's matter; that it will be, only of those who can raise it."""
     pause = Pause.in_force() if paused else None
-    return Banners(pause, pause is not None and leads(user), _budget(user) if calls.configured() else None)
+    lead = leads(user)
+    silent = Mailbox.objects.filter(attempts__gte=SILENT_AFTER, source__active=True).first() if lead else None
+    return Banners(pause, pause is not None and lead, _budget(user) if calls.configured() else None, silent)
 
 
 def _budget(user: User) -> BudgetBanner | None:

@@ -39,6 +39,7 @@ PAGES = (
     SettingsPage("People", "tickets:people", oversees),
     SettingsPage("Security log", "tickets:security-log", oversees),
     SettingsPage("Macros", "tickets:macros", everybody),
+    SettingsPage("E-mail", "tickets:mailboxes", leads),
     SettingsPage("Rules", "tickets:rules", leads),
     SettingsPage("GitHub", "tickets:github", lambda user: leads(user) or oversees(user)),
     SettingsPage("Webhooks", "tickets:webhooks", leads),

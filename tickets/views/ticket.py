@@ -21,6 +21,7 @@ from django.views.decorators.vary import vary_on_headers
 from tickets.actions import notifying
 from tickets.actions.conversation import may_edit
 from tickets.actions.errors import Conflict, Flagged, Forbidden, Refused
+from tickets.actions.mail_thread import copies_of
 from tickets.actions.snoozing import presets
 from tickets.actions.undo import undoable
 from tickets.answered import answered
@@ -149,6 +150,7 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "messages_shown": messages,
         "mentions": mentioned(message.text for message in messages if message.kind == Message.Kind.COMMENT),
         "editable": {message.pk for message in messages if may_edit(message, user)},
+        "copies": copies_of(ticket),
         "draft": (draft := ticket.current_draft),
         "flags": shown(draft.flags, draft.text) if draft else [],
         "suggestion": suggestion,

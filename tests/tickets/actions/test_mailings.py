@@ -85,6 +85,18 @@ def test_a_digest_waits_for_its_hour_and_holds_the_whole_day(lead: User, agent: 
     assert "Ada mentions you" in mail.outbox[0].body and "Ada gave you this ticket" in mail.outbox[0].body
 
 
+def test_a_digest_begins_with_what_its_reader_carries(lead: User, agent: User, reviewed: Ticket) -> None:
+    NotificationChoice.objects.create(user=lead, kind="mention", how=How.DIGEST)
+    late = timezone.now() - timedelta(hours=1)
+    Ticket.objects.filter(pk=reviewed.pk).update(assignee=lead, due_at=late)
+    notify(kind="mention", ticket=reviewed, to=[lead], by=agent)
+    Mailing.objects.update(not_before=timezone.now())
+    assert _send() == [State.SENT]
+    words = "1 open ticket is yours, 1 past its promised time, 1 with a draft to approve."
+    assert mail.outbox[0].body.startswith(words)
+    assert words in mail.outbox[0].message().as_string()
+
+
 def test_a_failed_mail_is_tried_again_and_in_the_end_shown_as_failed(
     by_mail: User, reviewed: Ticket, settings: Any
 ) -> None:

@@ -20,9 +20,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.tickets.conftest import last_seen
+from tickets import models
 from tickets.actions import deliveries, intake, replies
 from tickets.channels.base import SendRefused, SendUnknown, TryAgain
-from tickets.channels.email import EmailChannel
+from tickets.channels.email import EmailChannel, subjects
 from tickets.channels.fake import FakeChannel
 from tickets.models import Delivery, Message, Ticket
 from triage.models import User
@@ -31,12 +32,15 @@ from triage.models import User
 class Mailbox:
     """A server's handler that keeps what it took; `answer` is what it says to DATA, `rcpt` to a recipient."""
 
-    def __init__(self, *, answer: str = "250 kept", rcpt: str = "250 OK") -> None:
+    def __init__(self, *, answer: str = "250 kept", rcpt: str = "250 OK", turns_away: str = "") -> None:
         self.taken: list[EmailMessage] = []
         self.answer = answer
         self.rcpt = rcpt
+        self.turns_away = turns_away
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
+        if address == self.turns_away:
+            return "550 no such user"
         if self.rcpt.startswith("250"):
             envelope.rcpt_tos.append(address)
         return self.rcpt
@@ -143,7 +147,7 @@ def test_the_reply_arrives_as_text_first_and_simple_html_second(serve: Serve, de
     receipt = EmailChannel().send(loaded(delivery))
     (mail,) = box.taken
     assert (mail["To"], mail["From"]) == ("kim@example.com", "Support <support@localhost>")
-    assert mail["Subject"] == f"Re: Export fails [#{delivery.ticket_id}]"
+    assert mail["Subject"] == f"Re: Export fails {subjects.mark_of(delivery.ticket_id)}"
     text, html = mail.iter_parts()
     assert (text.get_content_type(), html.get_content_type()) == ("text/plain", "text/html")
     assert text.get_content().startswith("Please **update** to 6.3.\n\nIt is fixed there.")
@@ -303,6 +307,32 @@ def test_a_sender_that_is_no_address_is_refused_before_anything_is_sent(serve: S
     with pytest.raises(SendRefused, match="no address"):
         EmailChannel().send(loaded(delivery))
     assert box.taken == []
+
+
+def test_answers_go_to_the_mailbox_that_is_read(serve: Serve, delivery: Delivery) -> None:
+    box = serve()
+    models.Mailbox.objects.create(source=delivery.ticket.source, address="in@acme.example", host="mx", username="in")
+    EmailChannel().send(loaded(delivery))
+    assert (box.taken[0]["From"], box.taken[0]["Reply-To"]) == ("Support <support@localhost>", "in@acme.example")
+
+
+def test_a_subject_carries_one_re_and_one_mark_however_often_it_went_back_and_forth(
+    serve: Serve, delivery: Delivery
+) -> None:
+    box = serve()
+    row = loaded(delivery)
+    row.ticket.subject = "RE: AW: Re: Export fails [#999-AAAAAAAAAAAA]"
+    EmailChannel().send(row)
+    assert box.taken[0]["Subject"] == f"Re: Export fails {subjects.mark_of(row.ticket_id)}"
+
+
+def test_a_server_that_takes_the_copies_alone_has_not_taken_the_reply(serve: Serve, delivery: Delivery) -> None:
+    box = serve(turns_away="kim@example.com")
+    row = loaded(delivery)
+    row.cc = ["lou@example.com"]
+    with pytest.raises(SendRefused, match="The copies have left"):
+        EmailChannel().send(row)
+    assert len(box.taken) == 1
 
 
 # Mail as files

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import smtplib
 from contextlib import suppress
+from email.utils import parseaddr
 from typing import TYPE_CHECKING
 
 from django.core.mail import BadHeaderError, get_connection
@@ -27,6 +28,8 @@ class EmailChannel(Channel):
             message = message_for(delivery)
         except (BadHeaderError, ValueError) as error:
             raise SendRefused(f"This reply makes no valid e-mail: {error}.") from error
+        except OSError as error:
+            raise TryAgain(f"A file of this reply could not be read: {_words(error)}.") from error
         return hand_over(message)
 
 
@@ -53,15 +56,26 @@ def _send_by_smtp(backend: smtp.EmailBackend, message: EmailMessage) -> SendRece
         raise _by_code(error.smtp_code, error.smtp_error) from error
     except (OSError, smtplib.SMTPException) as error:  # nothing was said yet
         raise TryAgain(f"The mail server could not be reached: {_words(error)}.") from error
+    turned_away: dict[str, tuple[int, bytes]] = {}
     try:
         backend.send_messages([message])
+        turned_away = backend.turned_away
     except Exception as error:
         if not backend.accepted:
             raise _sorted(error, handed_over=backend.handed_over) from error
     finally:
         with suppress(Exception):  # a lost farewell changes nothing
             backend.close()
+    _refuse_if_copies_alone(message, turned_away)
     return SendReceipt(message.extra_headers["Message-ID"])
+
+
+def _refuse_if_copies_alone(message: EmailMessage, turned_away: dict[str, tuple[int, bytes]]) -> None:
+    """The server took the mail for those who get copies, and not for whom it is written to: a person decides."""
+    for address in message.to:
+        if refused := turned_away.get(parseaddr(address)[1]):
+            said = _by_code(*refused)
+            raise SendRefused(f"{said} The copies have left.")
 
 
 def _sorted(error: Exception, *, handed_over: bool) -> TryAgain | SendRefused | SendUnknown:

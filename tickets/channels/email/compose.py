@@ -15,10 +15,11 @@ from django.utils.safestring import SafeString
 
 from tickets import markdown
 from tickets.channels.base import clean_line
-from tickets.models import Message
+from tickets.channels.email import attached, subjects
+from tickets.models import Mailbox, Message
 
 if TYPE_CHECKING:
-    from tickets.models import Delivery, Ticket
+    from tickets.models import Delivery, Source, Ticket
 
 QUOTED_AT_MOST = 10_000  # characters of the customer's own words that go back with the reply
 MOST_REFERENCES = 20
@@ -28,12 +29,11 @@ LINK_WORDS = "See your request, or add to it"
 def message_for(delivery: Delivery) -> EmailMultiAlternatives:
     """The e-mail of one delivery. Its Message-ID is made once, and stored before anything is sent.
 
-    Raises ValueError (BadHeaderError among them) when sender or recipient is no address.
+    Raises ValueError (BadHeaderError among them) when sender or recipient is no address, OSError when a file of the
+    reply cannot be read.
     """
     ticket, reply = delivery.ticket, delivery.message
-    sender = clean_line(ticket.source.sender) or settings.DEFAULT_FROM_EMAIL
-    if "@" not in parseaddr(sender)[1]:
-        raise ValueError(f"the sender {sender[:100]!r} is no address")
+    sender = sender_of(ticket.source)
     if "@" not in parseaddr(delivery.recipient)[1]:
         raise ValueError(f"the recipient {delivery.recipient[:100]!r} is no address")
     headers = {"Message-ID": f"<{_own_identity(delivery, sender)}>", **_thread(ticket, reply)}
@@ -42,21 +42,31 @@ def message_for(delivery: Delivery) -> EmailMultiAlternatives:
     signature = ticket.source.signature.strip()
     link = f"{settings.BASE_URL}{ticket.get_status_url()}"
     email = EmailMultiAlternatives(
-        subject=_subject(ticket),
+        subject=subjects.answering(ticket.subject, ticket.number),
         body=_as_text(reply.text, link, signature, asked),
         from_email=sender,
         to=[clean_line(delivery.recipient)],
+        cc=[clean_line(address) for address in delivery.cc if "@" in parseaddr(address)[1]],
+        reply_to=reply_to_of(ticket.source, sender),
         headers=headers,
     )
     email.attach_alternative(_as_html(reply.text, link, signature, asked), "text/html")
+    attached.add_files(email, attached.files_of(reply))
     return email
 
 
-def _subject(ticket: Ticket) -> str:
-    subject = clean_line(ticket.subject)
-    answer = subject if subject.lower().startswith("re:") else f"Re: {subject}"
-    mark = f"[#{ticket.number}]"
-    return answer if mark in answer else f"{answer} {mark}"
+def sender_of(source: Source) -> str:
+    """Whom mails of a source come from. Raises ValueError where that is no address."""
+    sender = str(clean_line(source.sender)) or settings.DEFAULT_FROM_EMAIL
+    if "@" not in parseaddr(sender)[1]:
+        raise ValueError(f"the sender {sender[:100]!r} is no address")
+    return sender
+
+
+def reply_to_of(source: Source, sender: str) -> list[str]:
+    """Where answers are to go: the mailbox that is read, where mails do not come from it anyhow."""
+    mailbox = Mailbox.objects.filter(source=source).values_list("address", flat=True).first()
+    return [mailbox] if mailbox and mailbox.lower() != parseaddr(sender)[1].lower() else []
 
 
 def _own_identity(delivery: Delivery, sender: str) -> str:
@@ -94,16 +104,17 @@ def _as_text(text: str, link: str, signature: str, asked: Message | None) -> str
 def _as_html(text: str, link: str, signature: str, asked: Message | None) -> SafeString:
     parts = [markdown.render(text), format_html('<p><a href="{}">{}</a></p>', link, LINK_WORDS)]
     if signature:
-        parts.append(format_html("<p>{}</p>", _lines(signature)))
+        parts.append(format_html("<p>{}</p>", as_lines(signature)))
     if asked:
         parts.append(
-            format_html("<p>{}</p><blockquote><p>{}</p></blockquote>", _attribution(asked), _lines(_quote(asked)))
+            format_html("<p>{}</p><blockquote><p>{}</p></blockquote>", _attribution(asked), as_lines(_quote(asked)))
         )
     body = format_html_join("\n", "{}", ((part,) for part in parts))
     return format_html('<!doctype html><html><head><meta charset="utf-8"></head><body>\n{}\n</body></html>', body)
 
 
-def _lines(text: str) -> SafeString:
+def as_lines(text: str) -> SafeString:
+    """A text with its lines kept, for HTML."""
     return format_html_join(SafeString("<br>\n"), "{}", ((line,) for line in text.splitlines()))
 
 

@@ -13,9 +13,11 @@ from django.template.loader import render_to_string
 from django.utils.text import Truncator
 
 from tickets.channels.base import clean_line
+from tickets.models import Ticket
 
 if TYPE_CHECKING:
     from tickets.models import Mailing, Notification
+    from triage.models import User
 
 SUBJECT_SHOWN = 80  # characters of a customer's own words: enough to know which ticket it is
 
@@ -31,6 +33,7 @@ def news_of(mailing: Mailing, news: Sequence[Notification], *, quoted: bool) -> 
     domain = re.sub(r"[^A-Za-z0-9.-]", "", parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]) or "localhost"
     context = {
         "digest": mailing.digest,
+        "standing": _standing(mailing.user) if mailing.digest else "",
         "news": [
             {
                 "said": one.said,
@@ -65,3 +68,15 @@ def _subject(mailing: Mailing, news: Sequence[Notification]) -> str:
 
 def _short(subject: str) -> str:
     return str(Truncator(clean_line(subject)).chars(SUBJECT_SHOWN))
+
+
+def _standing(user: User) -> str:
+    """Where the day begins: what this person carries, and what of it is late. One sentence, or none."""
+    own = Ticket.objects.visible_to(user).open().awake().filter(assignee=user)
+    carried, late, ready = own.count(), own.overdue().count(), own.awaiting_approval().count()
+    if not carried:
+        return ""
+    parts = [f"{carried} open ticket{'s are' if carried != 1 else ' is'} yours"]
+    parts += [f"{late} past {'their' if late != 1 else 'its'} promised time"] if late else []
+    parts += [f"{ready} with a draft to approve"] if ready else []
+    return ", ".join(parts) + "."

@@ -13,6 +13,11 @@ class _Witness(smtplib.SMTP):
 
     handed_over = False
     accepted = False
+    turned_away: dict[str, tuple[int, bytes]]
+
+    def sendmail(self, *args: Any, **kwargs: Any) -> dict[str, tuple[int, bytes]]:
+        self.turned_away = super().sendmail(*args, **kwargs)
+        return self.turned_away
 
     def getreply(self) -> tuple[int, bytes]:
         code, text = super().getreply()
@@ -44,3 +49,8 @@ class EmailBackend(smtp.EmailBackend):
     def accepted(self) -> bool:
         """Whether the server confirmed that it has the whole message."""
         return bool(getattr(self.connection, "accepted", False))
+
+    @property
+    def turned_away(self) -> dict[str, tuple[int, bytes]]:
+        """{address: what the server said} of those it did not take the message for, while it took it for others."""
+        return getattr(self.connection, "turned_away", {})

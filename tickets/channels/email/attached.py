@@ -1,0 +1,54 @@
+"""Files of mails, in and out, by way of what keeps the desk's attachments."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable, Iterable
+from functools import cache
+from html import escape, unescape
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from django.core.mail import EmailMultiAlternatives
+
+if TYPE_CHECKING:
+    from tickets.models import Message
+
+_CID = re.compile(r'src="cid:([^"]{1,300})"', re.IGNORECASE)
+NOT_KEPT = "This desk keeps no files; it is in the mailbox still."
+
+
+@cache
+def keeper() -> Callable[..., Any] | None:
+    """tickets.actions.attaching.attach, where there is one."""
+    try:
+        module = importlib.import_module("tickets.actions.attaching")
+    except ModuleNotFoundError:
+        return None
+    found: Callable[..., Any] = module.attach
+    return found
+
+
+def files_of(message: Message | None) -> list[Any]:
+    """The attachments of a message: each has name, content_type, content_id, inline, file and an address."""
+    held = getattr(message, "attachments", None)
+    return list(held.all()) if held is not None else []
+
+
+def add_files(email: EmailMultiAlternatives, files: Iterable[Any]) -> None:
+    """Send these along. Raises OSError where one cannot be read."""
+    for one in files:
+        with one.file.open("rb") as opened:
+            email.attach(one.name, opened.read(), one.content_type)
+
+
+def with_images(html: str, files: Iterable[Any]) -> str:
+    """Safe HTML whose images are those that came with the mail; what did not come is left out."""
+    addresses = {one.content_id.strip("<> "): one.get_absolute_url() for one in files if one.content_id}
+
+    def place(found: re.Match[str]) -> str:
+        address = addresses.get(unquote(unescape(found[1])).strip("<> "))
+        return f'src="{escape(address)}"' if address else ""
+
+    return _CID.sub(place, html)
