@@ -31,6 +31,8 @@ FORM = ("snnyyyf", "snnyyyf")  # the same, with a page before
 LEADS = (NO_GET, "sfffyyf")
 READ_BY_LEADS = ("sfffyyy", NO_METHOD)
 KEPT_BY_LEADS = ("sfffyyy", "sfffyyf")
+NONE_TO_KEEP = ("sfffnnn", "sfffnnf")
+NONE_TO_CHANGE = (NO_GET, "sfffnnf")
 ADMINS = (NO_GET, "sffffyf")
 OVERSEEN = ("sffffyy", NO_METHOD)
 STAFF = ("sfyyyyy", NO_METHOD)
@@ -114,6 +116,28 @@ TABLE = {
     "tickets:rule-state": (NO_GET, "sfffnnf"),
     "tickets:webhooks": KEPT_BY_LEADS,
     "tickets:webhook": ("sfffnnn", "sfffnnf"),
+    "tickets:github": KEPT_BY_LEADS,
+    "tickets:new-github-account": KEPT_BY_LEADS,
+    "tickets:github-account": NONE_TO_KEEP,
+    "tickets:github-account-removal": NONE_TO_CHANGE,
+    "tickets:github-connect": NONE_TO_CHANGE,
+    "tickets:github-repository": NONE_TO_KEEP,
+    "tickets:github-status": ("sfffnnn", NO_METHOD),
+    "tickets:github-sync": NONE_TO_CHANGE,
+    "tickets:github-sync-cancellation": NONE_TO_CHANGE,
+    "tickets:github-connection": NONE_TO_CHANGE,
+    "tickets:github-secret": NONE_TO_CHANGE,
+    "tickets:github-event-again": NONE_TO_CHANGE,
+    "tickets:github-webhook": (NO_GET, "yyyyyyf"),  # told that a header is missing: 400
+    "tickets:mailboxes": KEPT_BY_LEADS,
+    "tickets:new-mailbox": READ_BY_LEADS,
+    "tickets:mailbox": NONE_TO_KEEP,
+    "tickets:mailbox-trial": NONE_TO_CHANGE,
+    "tickets:mailbox-reading": NONE_TO_CHANGE,
+    "tickets:mailbox-state": NONE_TO_CHANGE,
+    "tickets:receipts": NONE_TO_CHANGE,
+    "tickets:mail": ("snnnnnn", NO_METHOD),
+    "tickets:mail-webhook": (NO_GET, "nnnnnnf"),  # no secret is set
     "tickets:replay-cancellation": LEADS,
     "tickets:replay-switch": LEADS,
     "tickets:queue": (OWN, NO_METHOD),  # to an outsider it is empty

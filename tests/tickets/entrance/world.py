@@ -45,6 +45,14 @@ class World:
         return {**usual, "provider_id": "oidc", "uidb36": "1", "key": "a-b", **self.named.get(name, {})}
 
 
+# Of these there are none in this world: who may see them is told that there is none, all others that they may not.
+NOT_SET_UP = (
+    *(f"tickets:github-{what}" for what in ("account", "account-removal", "connect", "repository", "status", "sync")),
+    *(f"tickets:github-{what}" for what in ("sync-cancellation", "connection", "secret", "event-again")),
+    *(f"tickets:{what}" for what in ("receipts", "mailbox", "mailbox-trial", "mailbox-reading", "mailbox-state")),
+)
+
+
 def furnish(people: dict[str, User | None], ticket: Ticket, other: Ticket) -> World:
     """`ticket` is of the agent's team, and the rows that hang on it."""
     agent, admin = people["agent"], people["admin"]
@@ -93,6 +101,9 @@ def furnish(people: dict[str, User | None], ticket: Ticket, other: Ticket) -> Wo
         **{key: {"pk": SlaPolicy.objects.all()[0].pk} for key in ("tickets:policy", "tickets:policy-deletion")},
         **{key: {"pk": Calendar.objects.all()[0].pk} for key in ("tickets:calendar", "tickets:calendar-deletion")},
         **{key: {"pk": 1} for key in ("tickets:rule", "tickets:rule-state", "tickets:webhook")},
+        **dict.fromkeys(NOT_SET_UP, {"pk": 999, "event": 999}),
+        "tickets:mail": {"pk": 999},
+        "tickets:mail-webhook": {"sender": "mailgun", "what": "inbound"},
         "mfa_edit_webauthn": {"pk": 1},
         "mfa_remove_webauthn": {"pk": 1},
         "tickets:portal-status": {"signed": ticket.signed_id},
