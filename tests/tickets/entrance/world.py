@@ -101,7 +101,7 @@ def furnish(people: dict[str, User | None], ticket: Ticket, other: Ticket) -> Wo
         **{key: {"pk": SlaPolicy.objects.all()[0].pk} for key in ("tickets:policy", "tickets:policy-deletion")},
         **{key: {"pk": Calendar.objects.all()[0].pk} for key in ("tickets:calendar", "tickets:calendar-deletion")},
         **{key: {"pk": 1} for key in ("tickets:rule", "tickets:rule-state", "tickets:webhook")},
-        **dict.fromkeys(NOT_SET_UP, {"pk": 999, "event": 999}),
+        **{key: {"pk": 999, "event": 999} for key in NOT_SET_UP},
         "tickets:mail": {"pk": 999},
         "tickets:mail-webhook": {"sender": "mailgun", "what": "inbound"},
         "mfa_edit_webauthn": {"pk": 1},
