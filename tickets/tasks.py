@@ -18,6 +18,7 @@ from django.db import close_old_connections, connections
 from django.utils import timezone
 
 from tickets.actions import (
+    attaching,
     bulk,
     carrying,
     comparing,
@@ -268,6 +269,7 @@ def tend() -> None:
     firing.note_idle()
     ledger.close_abandoned()
     brake.forget()
+    attaching.sweep()
     fitting.take_back_expired()
     fitting.ask_if_due()
     due = Ticket.objects.due_for_triage()
