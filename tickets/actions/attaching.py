@@ -47,7 +47,7 @@ def attach(*, message: Message, name: str, content: bytes, content_id: str = "",
             with transaction.atomic():
                 row.save()
         except BaseException:
-            default_storage.delete(row.file.name)
+            row.file.delete(save=False)
             raise
     return row
 

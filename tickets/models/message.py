@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _FILES_FOLLOW = pgtrigger.Trigger(
     name="files_follow",
     when=pgtrigger.After,
-    operation=pgtrigger.UpdateOf("ticket"),
+    operation=pgtrigger.Update,
+    condition=pgtrigger.Condition("OLD.ticket_id IS DISTINCT FROM NEW.ticket_id"),
     func="UPDATE tickets_attachment SET ticket_id = NEW.ticket_id WHERE message_id = NEW.id; RETURN NULL;",
 )
 
