@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from tickets.actions import (
     acknowledging,
+    attaching,
     bulk,
     carrying,
     comparing,
@@ -327,6 +328,7 @@ def tend() -> None:
     firing.note_idle()
     ledger.close_abandoned()
     brake.forget()
+    attaching.sweep()
     fitting.take_back_expired()
     fitting.ask_if_due()
     github_syncs.begin_due()

@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from tickets.consumers import DeskConsumer
 from tickets.views import (
     assignment,
+    attachments,
     bulk,
     calendars,
     comments,
@@ -146,6 +147,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tickets/<int:number>/comments/", comments.comments, name="comments"),
     path("tickets/<int:number>/comments/<int:pk>/", comments.comment, name="comment"),
     path("tickets/<int:number>/colleagues/", comments.colleagues, name="colleagues"),
+    path("tickets/<int:number>/attachments/<int:pk>/", attachments.attachment, name="attachment"),
     path("tickets/<int:number>/merge/", merge.merge, name="merge"),
     path("tickets/<int:number>/merge/reversal/", merge.reversal, name="merge-reversal"),
     path("tickets/<int:number>/split/", split.split, name="split"),

@@ -17,6 +17,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from triage.logs import json_logging
+from triage.media_types import TYPES
 from triage.proxies import networks
 
 env = environ.Env()
@@ -340,8 +341,24 @@ STATIC_URL = "/static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default=str(VAR / "static"))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
+# Attachments: in var/media, or in a bucket (pip install triage-desk[s3]; its keys as boto3 reads them).
+MEDIA_ROOT = VAR / "media"
+MEDIA_URL = ""  # never by address: a view that checks who asks is the only way to them
+S3_BUCKET = env.str("TRIAGE_S3_BUCKET", default="")
+_s3 = {
+    "bucket_name": S3_BUCKET,
+    "endpoint_url": env.str("TRIAGE_S3_ENDPOINT", default="") or None,
+    "region_name": env.str("TRIAGE_S3_REGION", default="") or None,
+    "default_acl": None,
+    "file_overwrite": False,
+}
+ATTACHMENT_BYTES = _read("TRIAGE_ATTACHMENT_BYTES", _number(int, 1, 100_000_000), "10000000")
+ATTACHMENTS_A_MESSAGE = _read("TRIAGE_ATTACHMENTS_A_MESSAGE", _number(int, 0, 100), "10")
+ATTACHMENT_TYPES = frozenset(env.list("TRIAGE_ATTACHMENT_TYPES", default=TYPES))
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": _s3}
+    if S3_BUCKET
+    else {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 

@@ -10,11 +10,12 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from tickets.actions import intake
+from tickets.actions.attaching import attach
 from tickets.actions.bouncing import take_report
 from tickets.actions.errors import Refused
 from tickets.actions.mail_thread import Place, own_addresses, place_of
 from tickets.channels.base import Inbound
-from tickets.channels.email import attached, quotes, reading, subjects
+from tickets.channels.email import quotes, reading, subjects
 from tickets.channels.email.headers import Person
 from tickets.channels.email.kinds import Kind
 from tickets.live import announce
@@ -244,14 +245,10 @@ def _colleague(person: Person | None) -> User | None:
 
 
 def _keep_files(files: tuple[reading.File, ...], message: Message, row: Mail) -> None:
-    keep = attached.keeper()
     for file in files:
-        if keep is None:
-            row.notes.append(f"{file.name}: {attached.NOT_KEPT}"[:300])
-            continue
         try:
             with transaction.atomic():
-                keep(
+                attach(
                     message=message,
                     name=file.name,
                     content=file.content,

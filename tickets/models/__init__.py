@@ -1,4 +1,5 @@
 from tickets.models.api_key import SCOPES, ApiKey
+from tickets.models.attachment import Attachment, LeftFile
 from tickets.models.audit import Audit
 from tickets.models.bulk import BulkRun, BulkTicket
 from tickets.models.calendar import Calendar, Holiday
@@ -68,6 +69,7 @@ __all__ = [
     "Acknowledgement",
     "Agent",
     "ApiKey",
+    "Attachment",
     "Audit",
     "BulkRun",
     "BulkTicket",
@@ -96,6 +98,7 @@ __all__ = [
     "ImportRun",
     "Invitation",
     "Lane",
+    "LeftFile",
     "Link",
     "Macro",
     "Mail",

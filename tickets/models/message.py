@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+import pgtrigger
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -14,6 +15,16 @@ from tickets.models.ticket import Ticket
 
 if TYPE_CHECKING:
     from tickets.models.comment_version import CommentVersion
+
+
+# A message that is split off takes its files along.
+_FILES_FOLLOW = pgtrigger.Trigger(
+    name="files_follow",
+    when=pgtrigger.After,
+    operation=pgtrigger.Update,
+    condition=pgtrigger.Condition("OLD.ticket_id IS DISTINCT FROM NEW.ticket_id"),
+    func="UPDATE tickets_attachment SET ticket_id = NEW.ticket_id WHERE message_id = NEW.id; RETURN NULL;",
+)
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
@@ -42,7 +53,8 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def for_page(self) -> Self:
         """With what a ticket's page shows of them, in the order of time."""
         shown = self.select_related("author", "requester", "delivery", "github", "mail")
-        return shown.defer("mail__text", "mail__html").order_by("created_at", "pk")
+        shown = shown.defer("mail__text", "mail__html").prefetch_related("attachments")
+        return shown.order_by("created_at", "pk")
 
 
 class Message(models.Model):
@@ -78,7 +90,7 @@ class Message(models.Model):
 
     class Meta:
         ordering = ["pk"]
-        triggers = [*MESSAGE_TRIGGERS, *MOVED_TRIGGERS]
+        triggers = [*MESSAGE_TRIGGERS, *MOVED_TRIGGERS, _FILES_FOLLOW]
         constraints = [
             models.UniqueConstraint(
                 fields=["ticket", "external_id"], condition=~Q(external_id=""), name="one_message_an_external_id"

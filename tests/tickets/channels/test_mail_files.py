@@ -8,8 +8,9 @@ from typing import IO, Any
 
 import pytest
 from django.core.mail import EmailMultiAlternatives
+from pytest_django import Settings
 
-from tests.mails import octets, written
+from tests.mails import octets, taken, written
 from tickets.channels.base import TryAgain
 from tickets.channels.email import EmailChannel, attached, reading
 from tickets.models import Delivery, Source
@@ -68,31 +69,13 @@ def test_images_of_the_text_are_those_that_came_and_no_others(tmp_path: Path) ->
     assert "cid:" not in shown and 'alt="Two"' in shown
 
 
-def test_each_file_is_kept_or_the_mail_says_why_not(monkeypatch: pytest.MonkeyPatch, taxonomy: None) -> None:
-    from tests.mails import taken
-    from tickets.actions.errors import Invalid
-
-    kept: list[dict[str, Any]] = []
-
-    def keep(**given: Any) -> None:
-        if given["name"].endswith(".exe"):
-            raise Invalid("file_type", "Programs are not taken here.")
-        kept.append(given)
-
-    monkeypatch.setattr(attached, "keeper", lambda: keep)
+def test_each_file_is_kept_or_the_mail_says_why_not(taxonomy: None, settings: Settings, tmp_path: Path) -> None:
+    settings.MEDIA_ROOT = tmp_path
     mail = written()
-    mail.add_attachment(b"%PDF-1.7", "application", "pdf", filename="a.pdf")
-    mail.add_attachment(b"MZ", "application", "octet-stream", filename="b.exe")
+    mail.add_attachment(b"%PDF-1.7\n%%EOF", "application", "pdf", filename="a.pdf")
+    mail.add_attachment(b"MZ" + b"\0" * 100, "application", "octet-stream", filename="b.exe")
     row = taken(mail, source=Source.objects.create(kind="email", name="Support mail"))
-    assert [(one["name"], one["content"], one["message"]) for one in kept] == [("a.pdf", b"%PDF-1.7", row.message)]
-    assert row.notes == ["b.exe: Programs are not taken here."]
-
-
-def test_where_no_files_are_kept_the_mail_says_so(monkeypatch: pytest.MonkeyPatch, taxonomy: None) -> None:
-    from tests.mails import taken
-
-    monkeypatch.setattr(attached, "keeper", lambda: None)
-    mail = written()
-    mail.add_attachment(b"%PDF-1.7", "application", "pdf", filename="a.pdf")
-    row = taken(mail, source=Source.objects.create(kind="email", name="Support mail"))
-    assert row.notes == [f"a.pdf: {attached.NOT_KEPT}"]
+    assert row.message is not None
+    (kept,) = attached.files_of(row.message)
+    assert (kept.name, kept.content_type, kept.file.read()) == ("a.pdf", "application/pdf", b"%PDF-1.7\n%%EOF")
+    assert len(row.notes) == 1 and row.notes[0].startswith("b.exe: ")

@@ -1,11 +1,9 @@
-"""Files of mails, in and out, by way of what keeps the desk's attachments."""
+"""Files of mails on their way out, and pictures within their text."""
 
 from __future__ import annotations
 
-import importlib
 import re
-from collections.abc import Callable, Iterable
-from functools import cache
+from collections.abc import Iterable
 from html import escape, unescape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -16,24 +14,11 @@ if TYPE_CHECKING:
     from tickets.models import Message
 
 _CID = re.compile(r'src="cid:([^"]{1,300})"', re.IGNORECASE)
-NOT_KEPT = "This desk keeps no files; it is in the mailbox still."
-
-
-@cache
-def keeper() -> Callable[..., Any] | None:
-    """tickets.actions.attaching.attach, where there is one."""
-    try:
-        module = importlib.import_module("tickets.actions.attaching")
-    except ModuleNotFoundError:
-        return None
-    found: Callable[..., Any] = module.attach
-    return found
 
 
 def files_of(message: Message | None) -> list[Any]:
     """The attachments of a message: each has name, content_type, content_id, inline, file and an address."""
-    held = getattr(message, "attachments", None)
-    return list(held.all()) if held is not None else []
+    return list(message.attachments.all()) if message is not None else []
 
 
 def add_files(email: EmailMultiAlternatives, files: Iterable[Any]) -> None:
