@@ -11,6 +11,11 @@
     htmx.trigger(find, "macros-open");
     find.focus();
   }, true);
+  htmx.onLoad(function () { // a reply that was brought up to date with the list open has lost what stood in it
+    if (menu() && menu().open && !document.getElementById("macro-list").children.length) {
+      htmx.trigger(document.getElementById("macro-find"), "macros-open");
+    }
+  });
 
   function mark(by) {
     var all = options(), at = all.findIndex(function (one) { return one.getAttribute("aria-selected") === "true"; });

@@ -7,10 +7,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 from asgiref.sync import sync_to_async
@@ -18,41 +18,35 @@ from django.conf import settings
 from django.db import close_old_connections, connections
 from django.utils import timezone
 
+from tickets import jobs
 from tickets.actions import (
     acknowledging,
     attaching,
-    bulk,
     carrying,
     comparing,
     deliveries,
     firing,
     fitting,
-    github_events,
     github_syncs,
     github_writing,
-    mailboxes,
     mailings,
     promising,
     replay,
     triage,
-    webhooks,
 )
 from tickets.actions.deliveries import Claimed
 from tickets.actions.snoozing import wake_due
 from tickets.actions.status import close_settled
-from tickets.models import Delivery, Lane, ReplayTicket, Ticket, TriageState
+from tickets.models import Lane, ReplayTicket, Ticket, TriageState
 from tickets.models.work import LEASE, RENEW_EVERY
 from tickets.threads import Threads
 from triage import batches, brake, calls, ledger
 from triage.queue import Cluster, beat, ring, stopping
 
 log = structlog.get_logger(__name__)
-One = TypeVar("One")
 BUDGET = 40.0  # seconds a drain claims new work; well under the cluster's timeout
 WITHOUT_MODEL = 6  # tickets in flight when reading is work for the processor, not waiting for the network
 AT_ONCE = 3  # tickets claimed together while others are read: one claim is five round trips, for however many
-EVENTS = 20  # of GitHub, worked through one after the other
-MAILBOXES = 3  # that are read at a time
 PREPARED = 6  # tickets read from the database and embedded at a time
 GATHER = 0.05  # seconds
 GLANCE = 0.2  # seconds between two looks for other work while tickets are read: a look costs as much as a third of one
@@ -89,20 +83,13 @@ class Drain:
         self.width = 2 * settings.TRIAGE_CONCURRENCY if calls.configured() else WITHOUT_MODEL
         self.threads = Threads()
         self.gate = asyncio.Semaphore(PREPARED)
-        self.sending: dict[asyncio.Task[None], Claimed] = {}
-        self.mailing: dict[asyncio.Task[None], Claimed] = {}
-        self.acknowledging: dict[asyncio.Task[None], Claimed] = {}
-        self.fetching: dict[asyncio.Task[None], Claimed] = {}
         self.reading: dict[asyncio.Task[None], Claimed] = {}
         self.comparing: dict[asyncio.Task[None], Claimed] = {}
         self.batching: dict[asyncio.Task[None], Claimed] = {}
-        self.altering: dict[asyncio.Task[None], Claimed] = {}
-        self.firing: dict[asyncio.Task[None], Claimed] = {}
-        self.calling: dict[asyncio.Task[None], Claimed] = {}
+        self.doing: dict[str, dict[asyncio.Task[None], list[Claimed]]] = {
+            name: {} for name, kind in jobs.KINDS.items() if kind.cluster == queue
+        }
         self.glanced = -GLANCE
-        self.syncing: dict[asyncio.Task[None], Claimed] = {}
-        self.writing: dict[asyncio.Task[None], Claimed] = {}
-        self.hearing: dict[asyncio.Task[None], list[Claimed]] = {}
         self.worked = 0
 
     async def run(self) -> int:
@@ -133,64 +120,28 @@ class Drain:
 
     async def _take_up(self, processor: ThreadPoolExecutor, senders: ThreadPoolExecutor) -> None:
         """Deliveries before tickets, interactive tickets before imported ones."""
-        loop = asyncio.get_running_loop()
         glances = not self.reading or time.monotonic() - self.glanced >= GLANCE
         if glances:
             self.glanced = time.monotonic()
-        if glances and self.queue == "interactive":
-            await self._take_up_sending(loop, senders)
+            for name in await sync_to_async(jobs.due)(self.queue):
+                await self._take_up_kind(name, senders)
         free = self.width - len(self.reading)
         if free >= min(AT_ONCE, self.width):
             for claimed in await sync_to_async(triage.claim)(free, self.lanes):
                 work = partial(triage.triage_ticket, claimed, processor, self.gate)
                 self.reading[asyncio.create_task(self.threads.run(work))] = claimed
         if glances and self.queue == "batch":
-            if not self.altering:
-                for claimed in await sync_to_async(bulk.claim)(1):
-                    self.altering[asyncio.create_task(_deliver(loop, senders, claimed, bulk.work))] = claimed
-            await self._take_up_github(loop, senders)
             await self._take_up_replays(processor)
 
-    async def _take_up_sending(self, loop: asyncio.AbstractEventLoop, senders: ThreadPoolExecutor) -> None:
-        """What customers wait for goes first; mailboxes are read beside it, and leave most senders free."""
-        if len(self.sending) < 8:
-            for claimed in await sync_to_async(deliveries.claim)(8 - len(self.sending)):
-                task = asyncio.create_task(_deliver(loop, senders, claimed))
-                self.sending[task] = claimed
-        if len(self.acknowledging) < 2:
-            for claimed in await sync_to_async(acknowledging.claim)(2 - len(self.acknowledging)):
-                task = asyncio.create_task(_deliver(loop, senders, claimed, acknowledging.send))
-                self.acknowledging[task] = claimed
-        if not self.mailing:
-            for claimed in await sync_to_async(mailings.claim)(2):
-                self.mailing[asyncio.create_task(_deliver(loop, senders, claimed, mailings.send))] = claimed
-        if len(self.fetching) < MAILBOXES:
-            for claimed in await sync_to_async(mailboxes.claim)(MAILBOXES - len(self.fetching)):
-                self.fetching[asyncio.create_task(_deliver(loop, senders, claimed, mailboxes.read))] = claimed
-        await self._take_up_rules(loop, senders)
-
-    async def _take_up_rules(self, loop: asyncio.AbstractEventLoop, senders: ThreadPoolExecutor) -> None:
-        if not self.hearing and (heard := await sync_to_async(github_events.claim)(EVENTS)):
-            self.hearing[asyncio.create_task(_in_thread(loop, senders, github_events.work_all, heard))] = heard
-        if not self.firing:
-            for claimed in await sync_to_async(firing.claim)(1):
-                self.firing[asyncio.create_task(_deliver(loop, senders, claimed, firing.work))] = claimed
-        if len(self.calling) < 4:
-            for claimed in await sync_to_async(webhooks.claim)(4 - len(self.calling)):
-                self.calling[asyncio.create_task(_deliver(loop, senders, claimed, webhooks.call))] = claimed
-
-    async def _take_up_github(self, loop: asyncio.AbstractEventLoop, senders: ThreadPoolExecutor) -> None:
-        if len(self.syncing) < 2:
-            for claimed in await sync_to_async(github_syncs.claim)(2 - len(self.syncing)):
-                self.syncing[asyncio.create_task(_deliver(loop, senders, claimed, github_syncs.work))] = claimed
-        if not self.writing:
-            for claimed in await sync_to_async(github_writing.claim)(1):
-                self.writing[asyncio.create_task(_deliver(loop, senders, claimed, github_writing.work))] = claimed
+    async def _take_up_kind(self, name: str, senders: ThreadPoolExecutor) -> None:
+        kind, under_way = jobs.KINDS[name], self.doing[name]
+        free = kind.at_once - len(under_way) if not kind.in_turn else 0 if under_way else kind.at_once
+        if free > 0 and (taken := await sync_to_async(kind.rows.claim)(free)):
+            for group in [taken] if kind.in_turn else [[claimed] for claimed in taken]:
+                under_way[asyncio.create_task(_in_thread(senders, kind.do, group))] = group
 
     def _windows(self) -> tuple[dict[asyncio.Task[None], Any], ...]:
-        own = (self.sending, self.mailing, self.reading, self.comparing, self.batching)
-        others = (self.altering, self.firing, self.calling, self.acknowledging, self.fetching)
-        return (*own, *others, self.syncing, self.writing, self.hearing)
+        return (self.reading, self.comparing, self.batching, *self.doing.values())
 
     async def _take_up_replays(self, processor: ThreadPoolExecutor) -> None:
         """In what imported tickets leave free, and never more than half of it, so that the next of them has room."""
@@ -221,55 +172,31 @@ class Drain:
     def _renew_leases(self) -> None:
         beat(self.queue)
         lease = timezone.now() + LEASE
-        for claimed in list(self.sending.values()):
-            Delivery.objects.filter(pk=claimed.pk, claim=claimed.claim, state="sending").update(lease_until=lease)
         for claimed in list(self.reading.values()):
             mine = Ticket.objects.filter(pk=claimed.pk, claim=claimed.claim, triage_state=TriageState.PROCESSING)
             mine.update(lease_until=lease)
+        for claimed in list(self.comparing.values()):
+            comparing.renew(claimed)
         for claimed in list(self.batching.values()):
             batches.renew(claimed.pk, claimed.claim)
-        for claimed in [one for heard in list(self.hearing.values()) for one in heard]:
-            github_events.renew(claimed)
-        for window, renew in (
-            (self.mailing, mailings.renew),
-            (self.acknowledging, acknowledging.renew),
-            (self.fetching, mailboxes.renew),
-            (self.comparing, comparing.renew),
-            (self.altering, bulk.renew),
-            (self.firing, firing.renew),
-            (self.calling, webhooks.renew),
-            (self.syncing, github_syncs.renew),
-            (self.writing, github_writing.renew),
-        ):
-            for claimed in list(window.values()):
-                renew(claimed)
+        for name, under_way in self.doing.items():
+            for claimed in [one for group in list(under_way.values()) for one in group]:
+                jobs.KINDS[name].rows.renew(claimed)
 
     def _is_due(self) -> bool:
         if self.queue == "batch" and (ReplayTicket.objects.due(timezone.now()).exists() or batches.is_due()):
             return True
-        if _batch_due() if self.queue == "batch" else _rules_due():
-            return True
-        return _mail_due() or Ticket.objects.due_for_triage().filter(lane__in=self.lanes).exists()
+        return bool(jobs.due(self.queue)) or Ticket.objects.due_for_triage().filter(lane__in=self.lanes).exists()
 
 
-async def _deliver(
-    loop: asyncio.AbstractEventLoop,
-    senders: ThreadPoolExecutor,
-    claimed: Claimed,
-    send: Callable[[Claimed], object] | None = None,
-) -> None:
-    await _in_thread(loop, senders, send or deliveries.deliver, claimed)
+async def _in_thread(senders: ThreadPoolExecutor, do: Callable[[Claimed], object], group: Sequence[Claimed]) -> None:
+    await asyncio.get_running_loop().run_in_executor(senders, _do_all, do, group)
 
 
-async def _in_thread(
-    loop: asyncio.AbstractEventLoop, senders: ThreadPoolExecutor, send: Callable[[One], object], claimed: One
-) -> None:
-    await loop.run_in_executor(senders, _send_in_thread, send, claimed)
-
-
-def _send_in_thread(send: Callable[[One], object], claimed: One) -> None:
+def _do_all(do: Callable[[Claimed], object], group: Sequence[Claimed]) -> None:
     try:
-        send(claimed)
+        for claimed in group:
+            do(claimed)
     finally:
         connections.close_all()  # a sender's thread ends with the drain, and its connection with it
 
@@ -300,19 +227,6 @@ def warm() -> None:
         log.exception("not_warmed")
 
 
-def _mail_due() -> bool:
-    queued = Delivery.objects.filter(state=Delivery.State.QUEUED, not_before__lte=timezone.now())
-    return queued.exists() or mailings.due().exists() or acknowledging.due().exists() or mailboxes.due().exists()
-
-
-def _rules_due() -> bool:
-    return firing.is_due() or webhooks.is_due() or github_events.is_due()
-
-
-def _batch_due() -> bool:
-    return bulk.is_due() or github_syncs.is_due() or github_writing.is_due()
-
-
 def tend() -> None:
     """Every few seconds: take back what expired, close what is settled, forget what is old, ring for what is due."""
     triage.take_back_expired()
@@ -334,8 +248,8 @@ def tend() -> None:
     github_syncs.begin_due()
     github_writing.note_due()
     due = Ticket.objects.due_for_triage()
-    if _mail_due() or _rules_due() or due.exists():
+    if jobs.due("interactive") or due.exists():
         ring("interactive")
-    batch = promising.is_behind() or fitting.is_due() or _batch_due()
+    batch = promising.is_behind() or fitting.is_due() or jobs.due("batch")
     if batch or due.filter(lane=Lane.IMPORTED).exists():
         ring("batch")

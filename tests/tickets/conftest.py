@@ -168,7 +168,8 @@ def hook(client: Client, repository: GithubRepository) -> Hook:
 def work_through() -> None:
     """Do what a worker does about stored events, until there is none."""
     while claimed := github_events.claim(20):
-        github_events.work_all(claimed)
+        for one in claimed:
+            github_events.work(one)
 
 
 def last_seen(ticket: Ticket) -> int:

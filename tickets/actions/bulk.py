@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from django.core.exceptions import EmptyResultSet
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from tickets.actions import learning
@@ -113,16 +113,16 @@ def _teaches(run: BulkRun) -> bool:
     return ALTERATIONS[run.kind].teaches and run.total > MANY
 
 
-def is_due() -> bool:
-    return BulkRun.objects.due(timezone.now()).exists()
+def due() -> QuerySet[BulkRun]:
+    return BulkRun.objects.due(timezone.now())
 
 
 def claim(limit: int) -> list[Claimed]:
     """Take up to `limit` runs under a lease, first the one whose last turn is longest ago."""
     now = timezone.now()
     with transaction.atomic():
-        due = BulkRun.objects.due(now).order_by("not_before", "pk")
-        taken = list(due.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[:limit])
+        waiting = BulkRun.objects.due(now).order_by("not_before", "pk")
+        taken = list(waiting.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[:limit])
         mine = BulkRun.objects.filter(pk__in=taken)
         mine.update(attempts=F("attempts") + 1, claim=F("claim") + 1, lease_until=now + LEASE)
         return [Claimed(*each) for each in mine.values_list("pk", "claim")]

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from tickets.actions.errors import Conflict
@@ -35,12 +36,20 @@ class Claimed:
     claim: int
 
 
+def due() -> QuerySet[Delivery]:
+    return Delivery.objects.filter(state=State.QUEUED, not_before__lte=timezone.now())
+
+
+def renew(claimed: Claimed) -> None:
+    held = Delivery.objects.filter(pk=claimed.pk, claim=claimed.claim, state=State.SENDING)
+    held.update(lease_until=timezone.now() + LEASE)
+
+
 def claim(limit: int) -> list[Claimed]:
     """Take up to `limit` due deliveries; each attempt is a row before anything is sent."""
     now = timezone.now()
     with transaction.atomic():
-        due = Delivery.objects.filter(state=State.QUEUED, not_before__lte=now).order_by("pk")
-        taken = list(due.select_for_update(skip_locked=True)[:limit])
+        taken = list(due().order_by("pk").select_for_update(skip_locked=True)[:limit])
         for delivery in taken:
             delivery.state = State.SENDING
             delivery.attempts += 1

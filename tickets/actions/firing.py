@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 from django.db import InterfaceError, OperationalError, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 from pydantic import ValidationError
 
@@ -33,16 +33,16 @@ PORTION = 500  # tickets that became idle, looked at in one go
 State, Fired = RuleCause.State, RuleFiring.State
 
 
-def is_due() -> bool:
-    return RuleCause.objects.due(timezone.now()).exists()
+def due() -> QuerySet[RuleCause]:
+    return RuleCause.objects.due(timezone.now())
 
 
 def claim(limit: int) -> list[Claimed]:
     """Take up to `limit` causes under a lease, in the order in which things happened."""
     now = timezone.now()
     with transaction.atomic():
-        due = RuleCause.objects.due(now).order_by("pk")
-        taken = list(due.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[:limit])
+        waiting = RuleCause.objects.due(now).order_by("pk")
+        taken = list(waiting.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[:limit])
         mine = RuleCause.objects.filter(pk__in=taken)
         mine.update(state=State.WORKING, attempts=F("attempts") + 1, claim=F("claim") + 1, lease_until=now + LEASE)
         return [Claimed(*each) for each in mine.order_by("pk").values_list("pk", "claim")]

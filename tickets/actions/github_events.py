@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import structlog
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from pydantic import ValidationError
 
@@ -82,16 +82,16 @@ def store(
     )
 
 
-def is_due() -> bool:
-    return GithubEvent.objects.due(timezone.now()).exists()
+def due() -> QuerySet[GithubEvent]:
+    return GithubEvent.objects.due(timezone.now())
 
 
 def claim(limit: int) -> list[Claimed]:
     """Take up to `limit` events under a lease, one of each issue."""
     now = timezone.now()
     with transaction.atomic():
-        due = GithubEvent.objects.due(now).order_by("pk")
-        taken = list(due.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[:limit])
+        waiting = GithubEvent.objects.due(now).order_by("pk")
+        taken = list(waiting.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[:limit])
         mine = GithubEvent.objects.filter(pk__in=taken)
         mine.update(state=State.WORKING, attempts=F("attempts") + 1, claim=F("claim") + 1, lease_until=now + LEASE)
         return [Claimed(*row) for row in mine.order_by("pk").values_list("pk", "claim")]
@@ -99,12 +99,6 @@ def claim(limit: int) -> list[Claimed]:
 
 def renew(claimed: Claimed) -> None:
     _held(claimed).update(lease_until=timezone.now() + LEASE)
-
-
-def work_all(many: Sequence[Claimed]) -> None:
-    """One after the other: each is quick, and a connection of its own for each would not be."""
-    for claimed in many:
-        work(claimed)
 
 
 def work(claimed: Claimed) -> None:

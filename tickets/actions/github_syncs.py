@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 from pydantic import ValidationError
 
@@ -132,15 +132,15 @@ def _take_away(sync: GithubSync) -> int:
     return len(chosen)
 
 
-def is_due() -> bool:
-    return GithubSync.objects.due(timezone.now()).exists()
+def due() -> QuerySet[GithubSync]:
+    return GithubSync.objects.due(timezone.now())
 
 
 def claim(limit: int) -> list[Claimed]:
     now = timezone.now()
     with transaction.atomic():
-        due = GithubSync.objects.due(now).order_by("not_before", "pk")
-        taken = list(due.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[:limit])
+        waiting = GithubSync.objects.due(now).order_by("not_before", "pk")
+        taken = list(waiting.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[:limit])
         mine = GithubSync.objects.filter(pk__in=taken)
         mine.update(state=State.SYNCING, attempts=F("attempts") + 1, claim=F("claim") + 1, lease_until=now + LEASE)
         return [Claimed(*row) for row in mine.values_list("pk", "claim")]

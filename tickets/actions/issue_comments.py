@@ -9,7 +9,7 @@ from tickets.actions import intake
 from tickets.actions.notifying import tell_assignee
 from tickets.actions.promising import reckon
 from tickets.channels.github import marks_in
-from tickets.channels.github.payloads import Comment, digest_of
+from tickets.channels.github.payloads import Comment, digest_of, shown
 from tickets.live import announce
 from tickets.models import (
     Delivery,
@@ -148,7 +148,7 @@ def _place(issue: GithubIssue, comment: Comment, message: Message) -> None:
 
 
 def _text(comment: Comment) -> str:
-    return comment.body.rstrip() or EMPTY
+    return shown(comment.body) or EMPTY
 
 
 def _digest(comment: Comment) -> str:

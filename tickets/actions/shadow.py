@@ -2,8 +2,14 @@ from __future__ import annotations
 
 import zlib
 
+from django.db.models import QuerySet
+
 from tickets.models import Replay, ReplayTicket, Ticket
 from triage.queue import ring
+
+
+def standing() -> QuerySet[Replay]:
+    return Replay.objects.filter(kind=Replay.Kind.SHADOW, state=Replay.State.RUNNING)
 
 
 def follow(ticket: Ticket) -> None:
@@ -11,7 +17,7 @@ def follow(ticket: Ticket) -> None:
 
     Called in the transaction that stores the reading in force, so that none is forgotten and none is read before.
     """
-    shadow = Replay.objects.filter(kind=Replay.Kind.SHADOW, state=Replay.State.RUNNING).first()
+    shadow = standing().first()
     if shadow is None or not _of_share(shadow, ticket) or ticket.suggestions.count() > 1:
         return
     ReplayTicket.objects.bulk_create([ReplayTicket(replay=shadow, ticket=ticket)], ignore_conflicts=True)

@@ -15,10 +15,11 @@ from typing import Any
 import structlog
 from asgiref.sync import sync_to_async
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, QuerySet
 from django.utils import timezone
 
 from tickets import repeats
+from tickets.actions import shadow
 from tickets.actions.auditing import draw
 from tickets.actions.carrying import give_by_load, let_go_if_out_of_sight
 from tickets.actions.decided import normalise
@@ -28,7 +29,6 @@ from tickets.actions.errors import Invalid
 from tickets.actions.notifying import tell_assignee, tell_leads
 from tickets.actions.promising import reckon
 from tickets.actions.review import require_lead
-from tickets.actions.shadow import follow
 from tickets.context import gather, inquiry_of, remembered
 from tickets.flagged import flags_of, stored
 from tickets.live import announce
@@ -182,8 +182,9 @@ def _earlier(ticket: Ticket, inquiry: Inquiry, context: Context, about: _About) 
 def _store(claimed: Claimed, verdict: Verdict, about: _About, milliseconds: int) -> None:
     """Keep the verdict as a Suggestion and let it fill what no person has set, if the claim still holds."""
     with transaction.atomic():
-        tickets = Ticket.objects.select_for_update(of=("self",)).select_related("team")
-        ticket = tickets.filter(pk=claimed.pk, claim=claimed.claim, triage_state=TriageState.PROCESSING).first()
+        tickets = Ticket.objects.select_for_update(of=("self",)).select_related("team", "draft")
+        mine = tickets.filter(pk=claimed.pk, claim=claimed.claim, triage_state=TriageState.PROCESSING)
+        ticket = mine.annotate(followed=Exists(shadow.standing())).first()
         if ticket is None:
             log.info("triage_lease_lost", ticket=claimed.pk)
             return
@@ -201,7 +202,8 @@ def _store(claimed: Claimed, verdict: Verdict, about: _About, milliseconds: int)
             Example.objects.filter(ticket=ticket).update(embedding=about.vector)
             _draft(ticket, suggestion)
             draw(ticket)
-            follow(ticket)
+            if getattr(ticket, "followed", False):
+                shadow.follow(ticket)
             announce(ticket, "read")
             if ticket.status == Status.ESCALATED != before:
                 tell_leads(ticket=ticket)
@@ -286,7 +288,7 @@ def _draft(ticket: Ticket, suggestion: Suggestion) -> None:
     """
     if not suggestion.draft or not ticket.is_open or ticket.status == Status.WAITING:
         return
-    draft = Draft.objects.filter(ticket=ticket).first()
+    draft = ticket.current_draft
     if draft is not None and draft.edited:
         return
     draft = draft or Draft(ticket=ticket, version=0)

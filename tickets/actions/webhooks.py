@@ -20,7 +20,7 @@ import structlog
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from tickets import posting
@@ -95,16 +95,16 @@ def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 
 
-def is_due() -> bool:
-    return WebhookCall.objects.due(timezone.now()).exists()
+def due() -> QuerySet[WebhookCall]:
+    return WebhookCall.objects.due(timezone.now())
 
 
 def claim(limit: int) -> list[Claimed]:
     """Take up to `limit` due calls under a lease; each try is a row before anything is sent."""
     now = timezone.now()
     with transaction.atomic():
-        due = WebhookCall.objects.due(now).order_by("not_before", "pk")
-        taken = list(due.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[:limit])
+        waiting = WebhookCall.objects.due(now).order_by("not_before", "pk")
+        taken = list(waiting.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[:limit])
         mine = WebhookCall.objects.filter(pk__in=taken)
         mine.update(state=State.SENDING, attempts=F("attempts") + 1, claim=F("claim") + 1, lease_until=now + LEASE)
         WebhookAttempt.objects.bulk_create([WebhookAttempt(call_id=pk) for pk in taken])

@@ -320,7 +320,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(
     assert not Ticket.objects.filter(priority="P1").exists(), "a portion that was not kept did nothing"
     assert bulk.claim(1) == [], "its lease still runs"
     BulkRun.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-    assert bulk.is_due()
+    assert bulk.due().exists()
     run = _work(run)
     assert (run.state, run.changed) == (State.DONE, 8)
     assert Event.objects.filter(pgh_label="changed", priority="P1").count() == 8
@@ -389,7 +389,7 @@ def test_many_are_worked_by_the_drain_of_the_batch_cluster(
     run = _start("status", "closed", agent)
     assert rung == ["batch"]
     assert BulkRun.objects.get(pk=run.pk).changed == 0
-    assert bulk.is_due()
+    assert bulk.due().exists()
 
 
 def test_those_who_are_given_many_are_told_once(many: MakeMany, lead: User, agent: User, monkeypatch: Any) -> None:
@@ -412,7 +412,7 @@ def test_many_decisions_become_examples_once_all_are_made_and_none_when_taken_ba
         _work(run, turns=1)
     assert (run.state, run.teaching) == (State.DONE, True)
     assert not Example.objects.exists()
-    assert bulk.is_due()
+    assert bulk.due().exists()
     run = _work(run)
     assert not run.teaching
     assert [one.labels for one in Example.objects.all()] == [{"priority": "P1"}] * 5
@@ -465,4 +465,4 @@ def test_two_runs_over_the_same_tickets_in_two_processes_do_not_lock_each_other_
     assert broke == []
     assert set(BulkRun.objects.values_list("state", "changed")) == {("done", 20)}
     assert Ticket.objects.filter(priority="P1", category__key="billing").count() == 20
-    assert not bulk.is_due()
+    assert not bulk.due().exists()

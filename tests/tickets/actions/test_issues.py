@@ -200,7 +200,8 @@ def test_events_of_one_issue_are_worked_through_in_their_order(hook: Hook, shop:
         GithubEvent.objects.get(pk=pk).subject for pk in (first[0].pk, first[1].pk)
     ]
     assert len(first) == 2, "the comment waits for its issue"
-    github_events.work_all(first)
+    for claimed in first:
+        github_events.work(claimed)
     assert len(github_events.claim(20)) == 1
 
 
@@ -217,12 +218,14 @@ def test_an_event_that_breaks_is_tried_again_and_then_left_to_a_person(
     assert event.state == "queued" and "the disk is full" in event.error and not Ticket.objects.exists()
     for _ in range(github_events.MOST_ATTEMPTS):
         GithubEvent.objects.update(not_before=event.received_at)
-        github_events.work_all(github_events.claim(1))
+        for claimed in github_events.claim(1):
+            github_events.work(claimed)
     event.refresh_from_db()
     assert event.state == "failed" and "the disk is full" in event.result
     monkeypatch.undo()
     assert github_events.run_again(event=event)
-    github_events.work_all(github_events.claim(1))
+    for claimed in github_events.claim(1):
+        github_events.work(claimed)
     assert Ticket.objects.get().subject == "Crash"
 
 

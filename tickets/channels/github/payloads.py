@@ -110,8 +110,8 @@ class Issue(_Said):
 
     @property
     def text(self) -> str:
-        """Its body; an issue that is a title alone says just that."""
-        return self.body.rstrip() or self.title
+        """Its body as GitHub shows it; an issue that is a title alone says just that."""
+        return shown(self.body) or self.title
 
     @property
     def digest(self) -> str:
@@ -138,6 +138,16 @@ class Comment(_Said):
         """Of the issue that it stands below; the REST API names it by its address alone."""
         last = self.issue_url.rstrip("/").rpartition("/")[2]
         return int(last) if last.isascii() and last.isdigit() else None
+
+
+def shown(markdown: str) -> str:
+    """Without what stands in HTML comments outside of code: the hints of a template, which GitHub shows to nobody."""
+    kept, position = "", 0
+    while (start := markdown.find("<!--", position)) >= 0 and (end := markdown.find("-->", start)) >= 0:
+        inside_code = markdown.count("```", 0, start) % 2
+        kept += markdown[position : end + 3 if inside_code else start]
+        position = end + 3
+    return (kept + markdown[position:]).strip("\n").rstrip()
 
 
 def digest_of(text: str) -> str:
