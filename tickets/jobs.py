@@ -63,7 +63,7 @@ KINDS: dict[str, Kind] = {
 def due(cluster: Cluster) -> list[str]:
     """The kinds of which something is due now, in their order. One query."""
     asked = [
-        kind.rows.due().order_by().annotate(kind=Value(name, CharField())).values_list("kind", flat=True)[:1]
+        kind.rows.due().order_by().annotate(job=Value(name, CharField())).values_list("job", flat=True)[:1]
         for name, kind in KINDS.items()
         if kind.cluster == cluster
     ]
