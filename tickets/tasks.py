@@ -30,6 +30,7 @@ from tickets.actions import (
     github_events,
     github_syncs,
     github_writing,
+    imports,
     mailboxes,
     mailings,
     promising,
@@ -102,6 +103,7 @@ class Drain:
         self.glanced = -GLANCE
         self.syncing: dict[asyncio.Task[None], Claimed] = {}
         self.writing: dict[asyncio.Task[None], Claimed] = {}
+        self.importing: dict[asyncio.Task[None], Claimed] = {}
         self.hearing: dict[asyncio.Task[None], list[Claimed]] = {}
         self.worked = 0
 
@@ -148,6 +150,9 @@ class Drain:
             if not self.altering:
                 for claimed in await sync_to_async(bulk.claim)(1):
                     self.altering[asyncio.create_task(_deliver(loop, senders, claimed, bulk.work))] = claimed
+            if not self.importing:
+                for claimed in await sync_to_async(imports.claim)(1):
+                    self.importing[asyncio.create_task(_deliver(loop, senders, claimed, imports.work))] = claimed
             await self._take_up_github(loop, senders)
             await self._take_up_replays(processor)
 
@@ -190,7 +195,7 @@ class Drain:
     def _windows(self) -> tuple[dict[asyncio.Task[None], Any], ...]:
         own = (self.sending, self.mailing, self.reading, self.comparing, self.batching)
         others = (self.altering, self.firing, self.calling, self.acknowledging, self.fetching)
-        return (*own, *others, self.syncing, self.writing, self.hearing)
+        return (*own, *others, self.syncing, self.writing, self.hearing, self.importing)
 
     async def _take_up_replays(self, processor: ThreadPoolExecutor) -> None:
         """In what imported tickets leave free, and never more than half of it, so that the next of them has room."""
@@ -240,6 +245,7 @@ class Drain:
             (self.calling, webhooks.renew),
             (self.syncing, github_syncs.renew),
             (self.writing, github_writing.renew),
+            (self.importing, imports.renew),
         ):
             for claimed in list(window.values()):
                 renew(claimed)
@@ -310,7 +316,7 @@ def _rules_due() -> bool:
 
 
 def _batch_due() -> bool:
-    return bulk.is_due() or github_syncs.is_due() or github_writing.is_due()
+    return bulk.is_due() or github_syncs.is_due() or github_writing.is_due() or imports.is_due()
 
 
 def tend() -> None:
@@ -333,6 +339,7 @@ def tend() -> None:
     fitting.ask_if_due()
     github_syncs.begin_due()
     github_writing.note_due()
+    imports.forget()
     due = Ticket.objects.due_for_triage()
     if _mail_due() or _rules_due() or due.exists():
         ring("interactive")
