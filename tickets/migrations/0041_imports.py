@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tickets', '0039_attachments'),
+        ('tickets', '0040_join_events'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("tickets", "0041_imports_of_before"),
+        ("tickets", "0042_imports_of_before"),
     ]
 
     operations = [

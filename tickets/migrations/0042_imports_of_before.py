@@ -5,7 +5,7 @@ class Migration(migrations.Migration):
     """Imports from before they had a state: what was not finished goes on when the command is called again."""
 
     dependencies = [
-        ("tickets", "0040_imports"),
+        ("tickets", "0041_imports"),
     ]
 
     operations = [
