@@ -30,7 +30,6 @@ from triage.models import User
 
 LISTED = 50
 SHOWN = 20  # refused rows on the page
-CUT = 160  # characters of a text in the sample
 PAGE = 500
 DATES = (("", "Only dates like 2026-01-31"), ("day", "Day first: 31/1/2026"), ("month", "Month first: 1/31/2026"))
 
@@ -193,12 +192,10 @@ def _looked_at(run: ImportRun) -> dict[str, Any]:
         "trouble": trouble or layout.trouble(),
         "formats": [(one.key, one.label) for one in FORMATS.values()],
         "delimiters": DELIMITERS.items(),
-        "encodings": {layout.encoding: ENCODINGS.get(layout.encoding, layout.encoding), **ENCODINGS}.items(),
+        "encodings": _encodings(layout.encoding),
         "dates": DATES,
         "dates_now": {True: "day", False: "month"}.get(layout.day_first, "") if layout.day_first is not None else "",
-        "fields": [
-            (name, word, columns, _key_in(layout, name, columns)) for name, word in FIELDS.items() if name in FIELDS
-        ],
+        "fields": [(name, word, columns, _key_in(layout, name, columns)) for name, word in FIELDS.items()],
         "sources": Source.objects.filter(kind="file").values_list("name", flat=True)[:200],
         "sample": [
             (row, statuses.get(row.past.status, ""), priorities.get(row.inbound.priority or "", ""))
@@ -207,6 +204,13 @@ def _looked_at(run: ImportRun) -> dict[str, Any]:
             for row in rows
         ],
     }
+
+
+def _encodings(now: str) -> list[tuple[str, str]]:
+    """The one in force first, where it is none of those that are offered anyway."""
+    others = {key: word for key, word in ENCODINGS.items() if now != "utf-8" or key != "utf-8-sig"}
+    own = {"utf-8": "UTF-8", "latin-1": "Western (ISO 8859-1)"}.get(now, now.upper())
+    return list(({} if now in others else {now: own}).items()) + list(others.items())
 
 
 def _key_in(layout: Layout, name: str, columns: list[tuple[str, str]]) -> str:
