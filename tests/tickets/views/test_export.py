@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, connections
 from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -131,6 +132,7 @@ def test_an_asynchronous_server_is_given_it_piece_by_piece(lead: User, make_tick
         await client.aforce_login(lead)
         answer: Any = await client.get("/tickets/export/")
         pieces = [piece async for piece in answer.streaming_content]
+        await sync_to_async(connections.close_all)()  # the thread that served it is not the test's own
         return answer.is_async, len(pieces), b"".join(pieces)
 
     is_async, count, whole = asyncio.run(ask())
