@@ -34,6 +34,7 @@ MODULES = (
     "promises",
     "mail",
     "github",
+    "imports",
     "large",
 )
 

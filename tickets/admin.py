@@ -349,7 +349,7 @@ class KeptAdmin(ReadOnly, OfVisibleTickets):
 
 @admin.register(ImportRun)
 class ImportRunAdmin(ReadOnly, Admin):
-    list_display = ("path", "source", "stored", "known", "refused", "started_at", "finished_at")
+    list_display = ("label", "state", "source", "stored", "known", "refused", "started_at", "finished_at")
 
 
 @admin.register(FitRun)

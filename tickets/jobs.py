@@ -16,6 +16,7 @@ from tickets.actions import (
     github_events,
     github_syncs,
     github_writing,
+    imports,
     mailboxes,
     mailings,
     webhooks,
@@ -55,6 +56,7 @@ KINDS: dict[str, Kind] = {
     "rule": Kind("interactive", firing, firing.work, 1),
     "webhook": Kind("interactive", webhooks, webhooks.call, 4),
     "bulk": Kind("batch", bulk, bulk.work, 1),
+    "import": Kind("batch", imports, imports.work, 1),
     "github sync": Kind("batch", github_syncs, github_syncs.work, 2),
     "github writing": Kind("batch", github_writing, github_writing.work, 1),
 }

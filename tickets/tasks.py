@@ -29,6 +29,7 @@ from tickets.actions import (
     fitting,
     github_syncs,
     github_writing,
+    imports,
     mailings,
     promising,
     replay,
@@ -247,6 +248,7 @@ def tend() -> None:
     fitting.ask_if_due()
     github_syncs.begin_due()
     github_writing.note_due()
+    imports.forget()
     due = Ticket.objects.due_for_triage()
     if jobs.due("interactive") or due.exists():
         ring("interactive")

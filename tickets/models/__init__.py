@@ -28,7 +28,7 @@ from tickets.models.github_event import GithubEvent
 from tickets.models.github_issue import GithubComment, GithubIssue, GithubWriting
 from tickets.models.github_sync import GithubSync
 from tickets.models.habits import Habits
-from tickets.models.import_run import ImportRun
+from tickets.models.import_run import ImportRefusal, ImportRun
 from tickets.models.invitation import Invitation
 from tickets.models.join_event import JoinEvent
 from tickets.models.link import Link
@@ -96,6 +96,7 @@ __all__ = [
     "GithubWriting",
     "Habits",
     "Holiday",
+    "ImportRefusal",
     "ImportRun",
     "Invitation",
     "JoinEvent",

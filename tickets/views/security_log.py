@@ -98,6 +98,8 @@ def _sentence(row: SecurityEvent, names: dict[int, str], teams: dict[int, str]) 
         ("account", "added"): f"connected {whom} with {held.get('provider')}",
         ("account", "removed"): f"disconnected {whom} from {held.get('provider')}",
         ("session", "removed"): f"ended {_sessions(held)} of {whom}",
+        ("import", "added"): f"imported the file {held.get('file')} into {held.get('source')}",
+        ("export", "added"): f"exported {_tickets(held)}",
         ("key", "added"): f"made the API key {held.get('name')}",
         ("key", "changed"): f"revoked an API key{' of ' + whom if row.person else ''}",
         ("key", "removed"): f"deleted the API key {held.get('name')}",
@@ -108,6 +110,11 @@ def _sentence(row: SecurityEvent, names: dict[int, str], teams: dict[int, str]) 
 def _sessions(held: dict[str, Any]) -> str:
     count = int(held.get("sessions", 0))
     return "a session" if count == 1 else f"{count} sessions"
+
+
+def _tickets(held: dict[str, Any]) -> str:
+    count, chosen = int(held.get("tickets", 0)), str(held.get("chosen", ""))
+    return f"{count:,} ticket{'' if count == 1 else 's'} as {held.get('format')}: {chosen}"
 
 
 def _invitation(row: SecurityEvent, held: dict[str, Any]) -> str:

@@ -43,6 +43,7 @@ PAGES = (
     SettingsPage("Rules", "tickets:rules", leads),
     SettingsPage("GitHub", "tickets:github", lambda user: leads(user) or oversees(user)),
     SettingsPage("Webhooks", "tickets:webhooks", leads),
+    SettingsPage("Imports", "tickets:imports", lambda user: leads(user) or oversees(user)),
     SettingsPage("SLA", "tickets:policies", leads),
     SettingsPage("Calendars", "tickets:calendars", leads),
     SettingsPage("Teams", "tickets:teams", leads),

@@ -3,16 +3,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import LazySettings
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from tickets.actions import importing
+from tickets.actions.errors import Conflict
 from tickets.channels.file.rows import ImportFile
-from tickets.models import ImportRun, Message, Requester, Source, Ticket
+from tickets.models import ImportRun, Message, Requester, SecurityEvent, Source, Ticket
 
 HEADER = "id,subject,body,email,name,created_at,priority,product\n"
 ROWS = (
@@ -87,7 +90,7 @@ def test_an_id_that_comes_twice_in_a_file_is_stored_once(here: Path) -> None:
 
 def test_it_goes_on_where_it_was_stopped(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(here, "id,title,body\n" + "".join(f"{n},Ticket {n},Words\n" for n in range(25)))
-    monkeypatch.setattr("tickets.management.commands.import_tickets.CHUNK_ROWS", 10)
+    monkeypatch.setattr("tickets.actions.importing.CHUNK_ROWS", 10)
     real = importing.store_chunk
     calls = 0
 
@@ -170,7 +173,7 @@ def test_it_reads_json_lines(here: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "empty"), (b"a,b\n1,2\n", "names neither"), (b'[{"title": "a"}]', "JSON Lines")],
+    [(b"", "empty"), (b"a,b\n1,2\n", "names neither"), (b'[{"a": "b"}]', "names neither")],
 )
 def test_a_file_that_is_no_list_of_tickets_is_refused_whole(here: Path, content: bytes, reason: str) -> None:
     with pytest.raises(CommandError, match=reason):
@@ -184,13 +187,93 @@ def test_a_file_that_is_not_there_is_a_sentence_and_no_traceback(here: Path) -> 
 
 
 def test_a_quote_that_is_never_closed_swallows_no_more_than_its_row(here: Path) -> None:
-    path = write(here, 'title,body\nGood,Words\n"Never closed,Words\n' + "x" * 3_000_000)
-    assert "1 stored, 1 refused" in run(path)
+    rows = "".join(f"Ticket {number},{'x' * 900}\n" for number in range(3_000))
+    assert "3,001 stored, 1 refused" in run(write(here, 'title,body\nGood,Words\n"Never closed,Words\n' + rows))
+    assert "never closed" in refused(here)[0]["reason"]
+
+
+def test_a_field_of_many_megabytes_costs_its_own_row_and_no_memory(here: Path) -> None:
+    huge = ('a line, with a comma and a ""quote""\n' * 50_000) * 4
+    path = write(here, f'title,body,x\nGood,Words,1\nHuge,"{huge}",2\nAfter it,Words,3\n')
+    assert path.stat().st_size > 7_000_000
+    tracemalloc.start()
+    try:
+        out = run(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert "2 stored, 1 refused" in out
+    assert "larger than" in refused(here)[0]["reason"]
+    assert list(Ticket.objects.order_by("number").values_list("subject", flat=True)) == ["Good", "After it"]
+    assert peak < 40_000_000
+
+
+def test_a_row_that_ends_before_its_columns_do_is_refused_not_guessed(here: Path) -> None:
+    assert "1 stored, 1 refused" in run(write(here, "id,title,body,created_at,x\n1,A,Words\n2,B,Words,2024-01-01\n"))
+    assert refused(here)[0]["reason"] == "This row ends before its column 'created_at'."
+
+
+def test_without_a_header_columns_are_mapped_by_their_place(here: Path) -> None:
+    path = write(here, "17;Export fails;Since Monday.\n18;Refund;Charged twice.\n")
+    with pytest.raises(CommandError, match="names neither"):
+        run(path)
+    run(path, no_header=True, map=["title=Column 2", "text=Column 3", "external_id=Column 1"])
+    first = Ticket.objects.get(external_id="17")
+    assert (first.subject, first.messages.get().text) == ("Export fails", "Since Monday.")
+
+
+def test_a_date_that_may_be_read_in_two_ways_is_not_guessed(here: Path) -> None:
+    path = write(here, "id,title,body,created_at\n1,A,Words,3/4/2024\n")
+    assert "0 stored, 1 refused" in run(path, source="asked")
+    assert "two ways" in refused(here)[0]["reason"]
+    run(path, source="told", dates="month-first")
+    assert Ticket.objects.get().created_at.date().isoformat() == "2024-03-04"
+    run(
+        write(
+            here,
+            "id,title,body,created_at\n1,A,W,3/4/2024\n2,B,W,31/4/2023 5:30 PM\n3,C,W,30/4/2023 5:30 PM\n",
+            "b.csv",
+        )
+    )
+    seen = Ticket.objects.filter(source__name="b").order_by("number").values_list("created_at", flat=True)
+    assert [f"{at:%Y-%m-%d %H:%M}" for at in seen] == ["2024-04-03 00:00", "2023-04-30 17:30"]
+
+
+def test_a_trial_stores_nothing_and_says_what_would_become_of_the_file(here: Path) -> None:
+    path = write(here, HEADER + ROWS + "3,,,no-address,,,\n1,Again,Words,,,,,\n")
+    out = run(path, dry_run=True)
+    assert "2 stored, 1 known before, 1 refused" in out
+    assert "Row 3: " in out
+    assert not Ticket.objects.exists() and not ImportRun.objects.exists()
+
+
+def test_who_took_up_a_file_again_fences_off_who_had_it_before(here: Path) -> None:
+    file = ImportFile.examine(write(here, HEADER + ROWS))
+    first = importing.begin(file=file, source_name="Old desk")
+    second = importing.begin(file=file, source_name="Old desk")
+    assert first.pk == second.pk
+    (rows, position), *_ = importing.chunks(file, after=0)
+    with pytest.raises(Conflict):
+        importing.store_chunk(run=first, rows=rows, position=position)
+    assert not Ticket.objects.exists()
+    importing.store_chunk(run=second, rows=rows, position=position)
+    assert Ticket.objects.count() == 2
+
+
+def test_what_was_deleted_here_is_not_brought_again(here: Path) -> None:
+    path = write(here, HEADER + ROWS)
+    run(path)
+    Ticket.objects.filter(external_id="1").update(deleted_at=timezone.now())
+    assert "0 stored, 2 known before" in run(path)
+
+
+def test_the_security_log_tells_of_an_import(here: Path) -> None:
+    run(write(here, HEADER + ROWS))
+    event = SecurityEvent.objects.get(noun="import")
+    assert (event.actor, event.after) == ("command:import_tickets", {"file": "old desk.csv", "source": "old desk"})
 
 
 def test_a_file_is_read_without_being_held_in_memory(here: Path) -> None:
-    import tracemalloc
-
     body = "x" * 5_000
     path = write(here, "id,title,body\n" + "".join(f"{n},Ticket {n},{body}\n" for n in range(4_000)))
     tracemalloc.start()

@@ -131,6 +131,14 @@ TABLE = {
     "tickets:github-secret": NONE_TO_CHANGE,
     "tickets:github-event-again": NONE_TO_CHANGE,
     "tickets:github-webhook": (NO_GET, "yyyyyyf"),  # told that a header is missing: 400
+    "tickets:imports": KEPT_BY_LEADS,
+    "tickets:import": NONE_TO_KEEP,
+    "tickets:import-start": NONE_TO_CHANGE,
+    "tickets:import-cancellation": NONE_TO_CHANGE,
+    "tickets:import-continuation": NONE_TO_CHANGE,
+    "tickets:import-removal": NONE_TO_CHANGE,
+    "tickets:import-refusals": ("sfffnnn", NO_METHOD),
+    "tickets:export": (OWN, NO_METHOD),  # of what one sees; to an outsider it is empty
     "tickets:mailboxes": KEPT_BY_LEADS,
     "tickets:new-mailbox": READ_BY_LEADS,
     "tickets:mailbox": NONE_TO_KEEP,

@@ -52,6 +52,7 @@ NOT_SET_UP = (
     *(f"tickets:github-{what}" for what in ("account", "account-removal", "connect", "repository", "status", "sync")),
     *(f"tickets:github-{what}" for what in ("sync-cancellation", "connection", "secret", "event-again")),
     *(f"tickets:{what}" for what in ("receipts", "mailbox", "mailbox-trial", "mailbox-reading", "mailbox-state")),
+    *(f"tickets:import{what}" for what in ("", "-start", "-cancellation", "-continuation", "-removal", "-refusals")),
 )
 
 

@@ -1,42 +1,55 @@
-"""A file of another system, row by row: CSV or JSON Lines, in whatever encoding it was written."""
+"""A file of another system, row by row: CSV or JSON, in whatever encoding it was written."""
 
 from __future__ import annotations
 
-import codecs
-import csv
-import hashlib
-import json
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from io import TextIOWrapper
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parseaddr
+from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from django.utils.dateparse import parse_datetime
+from django.utils import timezone
 from pydantic import ValidationError
 
-from tickets.channels.base import Inbound, clean_line, complaints
-from tickets.models import SUBJECT_LIMIT, Lane, priority_of
+from tickets.channels.base import Inbound, clean_line, clean_text, complaints
+from tickets.channels.file import conversations
+from tickets.channels.file.conversations import Said
+from tickets.channels.file.dates import moment
+from tickets.channels.file.formats import FIELDS, FORMATS, key_of
+from tickets.channels.file.layout import Choice, Layout, look_through
+from tickets.channels.file.records import Record, UnreadableFile
+from tickets.channels.github.payloads import Account
+from tickets.models import ENDED, SUBJECT_LIMIT, TEXT_LIMIT, Lane, Message, Status, priority_of
+from triage.pipeline.types import MAX_TAGS
 
-COLUMNS = {
-    "title": ("title", "subject"),
-    "text": ("description", "body", "text"),
-    "requester_email": ("email",),
-    "requester_name": ("name",),
-    "external_id": ("external_id", "id"),
-    "created_at": ("created_at",),
-    "priority": ("priority",),
-}
+__all__ = ["FIELDS", "FORMATS", "Choice", "ImportFile", "Layout", "Row", "UnreadableFile"]
 NAMES = {"text": "description", "requester_email": "email", "requester_name": "name"}
-FIELD_LIMIT = 2_000_000  # characters; a quote that is never closed must not swallow the file
-_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-_NOT_IN_CP1252 = frozenset(b"\x81\x8d\x8f\x90\x9d")
+MOST_SAID = 2_000  # messages of one thread
+_GUARDED = re.compile(r"^'(?='*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])")
 
 
-class UnreadableFile(Exception):
-    """Nothing in this file can be imported; the message says why."""
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A message of a thread, ready to be stored."""
+
+    kind: Message.Kind
+    text: str
+    author: str
+    at: datetime
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a ticket has behind it where it comes from."""
+
+    status: Status = Status.NEW
+    ended_at: datetime | None = None
+    tags: tuple[str, ...] = ()
+    thread: tuple[Spoken, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,148 +60,181 @@ class Row:
     inbound: Inbound | None
     refused: str
     content: dict[str, Any]
+    past: Past = field(default_factory=Past)
+
+    @property
+    def weight(self) -> int:
+        """Characters, roughly."""
+        if self.inbound is None:
+            return sum(len(str(value)) for value in self.content.values())
+        return len(self.inbound.text) + sum(len(one.text) for one in self.past.thread)
 
 
 @dataclass(frozen=True, slots=True)
 class ImportFile:
-    """A file that was looked at once: its digest (SHA-256, hex), encoding and format."""
+    """A file that was looked at once: its digest (SHA-256, hex), its size in bytes, and how it is read."""
 
     path: Path
     digest: str
-    encoding: str
-    is_json: bool
     size: int
+    layout: Layout
 
     @classmethod
-    def examine(cls, path: Path) -> ImportFile:
-        """Read the file once through. Raises UnreadableFile or OSError."""
-        digest, encoding, head = _look_through(path)
-        if not head.strip():
-            raise UnreadableFile("The file is empty.")
-        first = head.decode(encoding, errors="ignore").lstrip()[:1]
-        if first == "[":
-            raise UnreadableFile("This is one JSON array. Write one JSON object a line (JSON Lines) instead.")
-        is_json = first == "{" or path.suffix.lower() in (".jsonl", ".ndjson")
-        return cls(path, digest, encoding, is_json, path.stat().st_size)
+    def examine(cls, path: Path, choice: Choice | None = None, *, name: str = "", check: bool = True) -> ImportFile:
+        """Read the file once through. Raises UnreadableFile or OSError; with `check`, also where no column fits."""
+        digest, encoding, size = look_through(path)
+        layout = Layout.find(path, encoding=encoding, choice=choice or Choice(), name=name)
+        if check and (trouble := layout.trouble()):
+            raise UnreadableFile(trouble)
+        return cls(path, digest, size, layout)
 
     def rows(self, *, after: int = 0) -> Iterator[tuple[Row, int]]:
         """Each row after the first `after` ones, with how many bytes of the file are read by then."""
-        with self.path.open("rb") as raw:
-            file = TextIOWrapper(raw, encoding=self.encoding, errors="replace", newline="")
-            contents = _json_lines(file) if self.is_json else _csv_rows(file)
-            for number, (content, trouble) in enumerate(contents, start=1):
-                if number > after:
-                    row = Row(number, None, trouble, content) if trouble else self._read(number, content)
-                    yield row, raw.tell()
+        numbered = enumerate(self.layout.records(self.path), start=1)
+        for number, (record, position) in islice(numbered, after, None):
+            yield self._row(number, record), position
 
-    def _read(self, number: int, content: dict[str, Any]) -> Row:
+    def _row(self, number: int, record: Record) -> Row:
+        trouble = record.trouble or self._cut_off(record)
+        if trouble:
+            return Row(number, None, trouble, record.values)
         try:
-            named, raw = _sort(content)
-            text = _words(named.get("text"))
-            title = _words(named.get("title")) or _first_words(text)
-            inbound = Inbound(
-                title=title,
-                text=text if text.strip() else title,
-                requester_email=_words(named.get("requester_email")),
-                requester_name=_words(named.get("requester_name")),
-                external_id=_words(named.get("external_id")) or f"{self.digest[:32]}:{number}",
-                priority=_priority(named, raw),
-                created_at=_moment(named.get("created_at")),
-                raw=raw or None,
-                lane=Lane.IMPORTED,
-            )
+            return self._read(number, record.values)
         except ValidationError as error:
             reasons = (f"{NAMES.get(name, name)}: {said}" for name, said in complaints(error).items())
-            return Row(number, None, " ".join(reasons), content)
-        except (ValueError, RecursionError) as error:
-            return Row(number, None, str(error), content)
-        return Row(number, inbound, "", content)
+            return Row(number, None, " ".join(reasons), record.values)
+        except (ValueError, RecursionError, OverflowError) as error:
+            return Row(number, None, str(error) or "This row cannot be read.", record.values)
 
+    def _cut_off(self, record: Record) -> str:
+        if not record.missing:
+            return ""
+        used = {key for keys in self.layout.columns.values() for key in keys}
+        gone = [column for column in record.missing if key_of(column) in used]
+        return f"This row ends before its column {gone[0]!r}." if gone else ""
 
-def _look_through(path: Path) -> tuple[str, str, bytes]:
-    """Digest, encoding and first bytes, in one pass. What is not UTF-8 is taken for Windows-1252 or Latin-1."""
-    digest = hashlib.sha256()
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    is_utf8, seen, head = True, set[int](), b""
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            head = head or block[:65536]
-            digest.update(block)
-            if is_utf8:
-                try:
-                    decoder.decode(block)
-                except UnicodeDecodeError:
-                    is_utf8 = False
-            seen |= _NOT_IN_CP1252.intersection(block)
-    for mark, encoding in _BOMS:
-        if head.startswith(mark):
-            return digest.hexdigest(), encoding, head
-    fallback = "latin-1" if seen else "cp1252"
-    return digest.hexdigest(), "utf-8" if is_utf8 else fallback, head
-
-
-def _csv_rows(file: TextIO) -> Iterator[tuple[dict[str, Any], str]]:
-    csv.field_size_limit(FIELD_LIMIT)
-    header = file.readline(65536)
-    file.seek(0)
-    try:
-        delimiter = csv.Sniffer().sniff(header, delimiters=",;\t|").delimiter
-    except csv.Error:  # one column, or a header that is quoted throughout
-        delimiter = ";" if header.count(";") > header.count(",") else ","
-    rows = csv.DictReader(file, delimiter=delimiter, restkey="other columns")
-    _require_columns(rows.fieldnames or [])
-    while True:
-        try:
-            content = next(rows)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield {}, f"This row is no CSV: {error}."
-        else:
-            yield content, ""
-
-
-def _json_lines(file: TextIO) -> Iterator[tuple[dict[str, Any], str]]:
-    for line in file:
-        if not line.strip():
-            continue
-        try:
-            content = json.loads(line)
-        except (ValueError, RecursionError):
-            yield {"line": line[:1000]}, "This line is no JSON."
-            continue
-        if isinstance(content, dict):
-            yield content, ""
-        else:
-            yield {"line": line[:1000]}, "This line is no JSON object."
-
-
-def _require_columns(header: Any) -> None:
-    known = {name for names in (COLUMNS["title"], COLUMNS["text"]) for name in names}
-    if not known & {_key(column) for column in header}:
-        found = ", ".join(clean_line(column)[:40] for column in header) or "none"
-        raise UnreadableFile(
-            f"The header names neither title, subject, description, body nor text. It has: {found[:500]}."
+    def _read(self, number: int, content: dict[str, Any]) -> Row:
+        known = self.layout.known
+        named, raw = self._sort(content)
+        text = _words(named.get("text"))
+        text = conversations.plain(text) if known.takes_html else text
+        said: list[Said] = []
+        if known.conversation is not None:
+            text, said = known.conversation(content, text)
+            raw = {key: value for key, value in raw.items() if not _is_thread(key, value)}
+        title = _words(named.get("title")) or _first_words(text)
+        email, name = self._customer(named)
+        status, tags = self._status(named, raw), _tags(named, raw)
+        inbound = Inbound(
+            title=title,
+            text=text if text.strip() else title,
+            requester_email=email,
+            requester_name=name,
+            external_id=_words(named.get("external_id")) or f"{self.digest[:32]}:{number}",
+            priority=self._priority(named, raw),
+            created_at=self._moment(named.get("created_at")),
+            raw=raw or None,
+            lane=Lane.IMPORTED,
         )
+        return Row(number, inbound, "", content, self._past(named, status, tags, said, inbound))
+
+    def _sort(self, content: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What is a ticket's own by its column's name, and the rest, kept raw."""
+        by_key = {key_of(column): column for column in reversed(content)}
+        named, used = {}, set()
+        for name, keys in self.layout.columns.items():
+            for key in keys:
+                column, value = _found(content, by_key, key)
+                if isinstance(value, dict) and any(other.startswith(f"{key}.") for other in keys):
+                    continue  # it was looked into
+                if value not in (None, "", []) and (isinstance(value, (dict, list)) or str(value).strip()):
+                    named[name] = self._unquoted(value)
+                    used.add(column)
+                    break
+        raw = {column: value for column, value in content.items() if column not in used and value not in (None, "")}
+        return named, raw
+
+    def _unquoted(self, value: Any) -> Any:
+        csv_of_ours = self.layout.known.unquotes and self.layout.kind == "csv"
+        return _GUARDED.sub("", value) if csv_of_ours and isinstance(value, str) else value
+
+    def _customer(self, named: dict[str, Any]) -> tuple[str, str]:
+        email, name = _words(named.get("requester_email")).strip(), _words(named.get("requester_name")).strip()
+        if self.layout.known.by_login and not email and name:
+            return Account(login=name).address("github.com"), name
+        if email and email == name:  # one column for both: a name, an address, or one with the other
+            name, email = parseaddr(email) if "@" in email else (email, "")
+        return email, name
+
+    def _priority(self, named: dict[str, Any], raw: dict[str, Any]) -> str | None:
+        """The customer's priority, if it is one of ours; another system's own words are kept raw."""
+        given = named.get("priority")
+        if given is None:
+            return None
+        known = self.layout.known.priorities.get(str(given).strip().lower())
+        try:
+            return known or str(priority_of(str(given)).value)
+        except ValueError:
+            raw["priority"] = given
+            return None
+
+    def _moment(self, given: Any) -> datetime | None:
+        return moment(given, day_first=self.layout.day_first)
+
+    def _status(self, named: dict[str, Any], raw: dict[str, Any]) -> Status:
+        """As the other system's word says; a word that nobody knows is kept raw, and the ticket open."""
+        word = _words(named.get("status")).strip().lower()
+        statuses = self.layout.known.statuses or _OWN_STATUSES
+        status = statuses.get(word) or statuses.get(word.replace(" ", "_"))
+        if status is None and word:
+            raw["status"] = named["status"]
+        return status or Status.NEW
+
+    def _past(
+        self, named: dict[str, Any], status: Status, tags: tuple[str, ...], said: list[Said], inbound: Inbound
+    ) -> Past:
+        ended_at = self._moment(named.get("ended_at")) if status in ENDED else None
+        now = timezone.now()
+        begun = inbound.created_at or now
+        thread = tuple(sorted((self._spoken(one, begun) for one in said if one.text.strip()), key=lambda one: one.at))
+        if len(thread) > MOST_SAID:
+            raise ValueError(f"comments: there are more than {MOST_SAID:,}.")
+        return Past(status, min(max(ended_at, begun), now) if ended_at else None, tags, thread)
+
+    def _spoken(self, said: Said, begun: datetime) -> Spoken:
+        text = str(clean_text(said.text)).rstrip()
+        if len(text) > TEXT_LIMIT:
+            raise ValueError(f"comments: one is longer than {TEXT_LIMIT:,} characters.")
+        at = min(self._moment(said.at) or begun, timezone.now())
+        author = str(clean_line(said.author))[:100]
+        return Spoken(said.kind, text, author, at, str(clean_line(said.key))[:200])
 
 
-def _sort(content: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What is a ticket's own by its column's name, and the rest, kept raw."""
-    by_key = {_key(column): column for column in reversed(content)}
-    named, used = {}, set()
-    for field, names in COLUMNS.items():
-        for name in names:
-            column = by_key.get(name)
-            if column is not None and _words(content[column]).strip():
-                named[field] = content[column]
-                used.add(column)
-                break
-    raw = {column: value for column, value in content.items() if column not in used and value not in (None, "")}
-    return named, raw
+_OWN_STATUSES = {
+    "new": Status.NEW,
+    "open": Status.NEW,
+    "waiting": Status.WAITING,
+    "pending": Status.WAITING,
+    "resolved": Status.RESOLVED,
+    "solved": Status.RESOLVED,
+    "done": Status.RESOLVED,
+    "closed": Status.CLOSED,
+}
 
 
-def _key(column: Any) -> str:
-    return str(column).strip().lower().replace(" ", "_")
+def _found(content: dict[str, Any], by_key: dict[str, str], key: str) -> tuple[str, Any]:
+    """(column, value) of a key; a key with a dot leads into an object."""
+    if key in by_key:
+        return by_key[key], content[by_key[key]]
+    outer, _, inner = key.partition(".")
+    held = content.get(by_key.get(outer, "")) if inner else None
+    if isinstance(held, dict):
+        return by_key[outer], next((value for name, value in held.items() if key_of(name) == inner), None)
+    return "", None
+
+
+def _is_thread(column: str, value: Any) -> bool:
+    return column in conversations.KEYS and isinstance(value, list)
 
 
 def _words(value: Any) -> str:
@@ -205,32 +251,14 @@ def _first_words(text: str) -> str:
     return str(clean_line(line))[: min(120, SUBJECT_LIMIT)]
 
 
-def _priority(named: dict[str, Any], raw: dict[str, Any]) -> str | None:
-    """The customer's priority, if it is one of ours; another system's own words are kept raw."""
-    given = named.get("priority")
-    if given is None:
-        return None
-    try:
-        return str(priority_of(str(given)).value)
-    except ValueError:
-        raw["priority"] = given
-        return None
-
-
-def _moment(given: Any) -> datetime | None:
-    """ISO 8601, the date of a mail, or seconds since 1970. Raises ValueError for anything else."""
-    if given is None:
-        return None
-    words = str(given).strip()
-    try:
-        if words.replace(".", "", 1).isdigit() and len(words.partition(".")[0]) == 10:
-            return datetime.fromtimestamp(float(words), tz=UTC)
-        moment = parse_datetime(words) or datetime.fromisoformat(words)
-    except ValueError:
-        try:
-            moment = parsedate_to_datetime(words)
-        except (ValueError, TypeError, IndexError):
-            raise ValueError(
-                f"created_at: {words[:60]!r} is no date like 2026-01-31 or 2026-01-31T09:30:00Z."
-            ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _tags(named: dict[str, Any], raw: dict[str, Any]) -> tuple[str, ...]:
+    """Up to MAX_TAGS tags as the desk writes them; where some do not fit, all of them are kept raw as well."""
+    given = named.get("tags")
+    if isinstance(given, str):
+        given = re.split(r"[,;|\n]" if re.search(r"[,;|\n]", given) else r"\s+", given)
+    listed = [one.get("name") if isinstance(one, dict) else one for one in given] if isinstance(given, list) else []
+    words = [re.sub(r"[^\w]+", "-", str(one).strip().lower()).strip("-") for one in listed if one]
+    fitting = [word for word in dict.fromkeys(words) if word and len(word) <= 50]
+    if len(fitting[:MAX_TAGS]) < len({*words} - {""}):
+        raw["tags"] = named["tags"]
+    return tuple(fitting[:MAX_TAGS])

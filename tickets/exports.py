@@ -1,0 +1,152 @@
+"""Tickets on their way out: CSV for spreadsheets, JSON Lines with the whole thread, a page in memory at a time.
+
+What both write, the import reads back (tickets.channels.file.formats, "Triage Desk").
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet
+
+from tickets.models import Message, Ticket
+
+PAGE = 100  # tickets; with their threads some megabytes
+# What a spreadsheet takes for a formula, in the widths that it takes for the same; quotes before it are doubled.
+_FORMULA = re.compile("^'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_ENDS = ("resolved_at", "first_replied_at", "due_at", "updated_at")
+_LABELS = ("category", "component", "team")
+_PLAIN = ("status", "priority", "submitted_priority", "tier", "severity", "effort", "sentiment", "language", "summary")
+COLUMNS = (
+    "number",
+    "url",
+    "title",
+    "description",
+    "requester_email",
+    "requester_name",
+    "source",
+    "external_id",
+    "created_at",
+    *_ENDS,
+    *_PLAIN,
+    *_LABELS,
+    "is_technical",
+    "escalated",
+    "tags",
+    "assignee",
+)
+Rows = Iterator[dict[str, Any]]
+
+
+def as_csv(tickets: QuerySet[Ticket]) -> Iterator[bytes]:
+    """UTF-8 with its mark, which spreadsheets look for; no cell is a formula. The thread is the first message alone."""
+    yield "\ufeff".encode() + _lines([COLUMNS])
+    for page in _pages(tickets):
+        firsts = _first_messages(page)
+        rows = ({**_facts(ticket), "description": firsts.get(ticket.pk, "")} for ticket in page)
+        yield _lines([[_cell(row[name]) for name in COLUMNS] for row in rows])
+
+
+def as_json_lines(tickets: QuerySet[Ticket]) -> Iterator[bytes]:
+    """An object a ticket, its whole thread under `messages`."""
+    for page in _pages(tickets):
+        threads = _threads(page)
+        lines = []
+        for ticket in page:
+            thread = threads.get(ticket.pk, [])
+            first = next((one["text"] for one in thread if one["kind"] == Message.Kind.INBOUND), "")
+            row = {name: _json(value) for name, value in _facts(ticket).items()}
+            lines.append(json.dumps({**row, "description": first, "messages": thread}, ensure_ascii=False))
+        yield ("\n".join(lines) + "\n").encode("utf-8", "replace")
+
+
+# {format: (its word, how a file's name ends, content type, who writes it)}
+WRITERS: dict[str, tuple[str, str, str, Callable[[QuerySet[Ticket]], Iterator[bytes]]]] = {
+    "csv": ("CSV", "csv", "text/csv; charset=utf-8", as_csv),
+    "jsonl": ("JSON Lines", "jsonl", "application/x-ndjson", as_json_lines),
+}
+
+
+def neutral(text: str) -> str:
+    """A cell that no spreadsheet runs: a quote before what it would take for a formula."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def _pages(tickets: QuerySet[Ticket]) -> Iterator[list[Ticket]]:
+    """By number: each ticket once, whatever changes meanwhile. One that stops to fit before its turn is left out."""
+    last = 0
+    related = ("requester", "source", "category", "component", "team", "assignee")
+    ordered = tickets.select_related(*related).defer("embedding", "raw").order_by("number")
+    while page := list(ordered.filter(number__gt=last)[:PAGE]):
+        yield page
+        last = page[-1].number
+
+
+def _facts(ticket: Ticket) -> dict[str, Any]:
+    requester = ticket.requester
+    return {
+        "number": ticket.number,
+        "url": f"{settings.BASE_URL}{ticket.get_absolute_url()}",
+        "title": ticket.subject,
+        "requester_email": requester.email if requester else "",
+        "requester_name": requester.name if requester else "",
+        "source": ticket.source.name,
+        "external_id": ticket.external_id,
+        "created_at": ticket.created_at,
+        **{name: getattr(ticket, name) for name in (*_ENDS, *_PLAIN)},
+        **{name: ticket.value_of(name) for name in _LABELS},
+        "is_technical": ticket.is_technical,
+        "escalated": ticket.escalated,
+        "tags": ticket.tags,
+        "assignee": ticket.assignee.label if ticket.assignee else "",
+    }
+
+
+def _first_messages(page: Sequence[Ticket]) -> dict[int, str]:
+    asked = Message.objects.filter(ticket__in=[ticket.pk for ticket in page], kind=Message.Kind.INBOUND)
+    return dict(asked.order_by("ticket_id", "pk").distinct("ticket_id").values_list("ticket_id", "text"))
+
+
+def _threads(page: Sequence[Ticket]) -> dict[int, list[dict[str, Any]]]:
+    said = Message.objects.filter(ticket__in=[ticket.pk for ticket in page]).select_related("author", "requester")
+    by_ticket = groupby(said.order_by("ticket_id", "pk"), key=lambda one: one.ticket_id)
+    return {
+        number: [
+            {
+                "kind": one.kind,
+                "author": one.author_label,
+                "created_at": one.created_at.isoformat(),
+                "text": one.text,
+            }
+            for one in thread
+        ]
+        for number, thread in by_ticket
+    }
+
+
+def _json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return neutral(",".join(value) if isinstance(value, list) else str(value))
+
+
+def _lines(rows: Sequence[Sequence[str]]) -> bytes:
+    page = io.StringIO()
+    csv.writer(page).writerows(rows)
+    return page.getvalue().encode("utf-8", "replace")
