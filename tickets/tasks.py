@@ -22,6 +22,7 @@ from tickets.actions import (
     acknowledging,
     attaching,
     bulk,
+    calling,
     carrying,
     comparing,
     deliveries,
@@ -35,7 +36,6 @@ from tickets.actions import (
     promising,
     replay,
     triage,
-    webhooks,
 )
 from tickets.actions.deliveries import Claimed
 from tickets.actions.snoozing import wake_due
@@ -98,7 +98,6 @@ class Drain:
         self.batching: dict[asyncio.Task[None], Claimed] = {}
         self.altering: dict[asyncio.Task[None], Claimed] = {}
         self.firing: dict[asyncio.Task[None], Claimed] = {}
-        self.calling: dict[asyncio.Task[None], Claimed] = {}
         self.glanced = -GLANCE
         self.syncing: dict[asyncio.Task[None], Claimed] = {}
         self.writing: dict[asyncio.Task[None], Claimed] = {}
@@ -175,9 +174,6 @@ class Drain:
         if not self.firing:
             for claimed in await sync_to_async(firing.claim)(1):
                 self.firing[asyncio.create_task(_deliver(loop, senders, claimed, firing.work))] = claimed
-        if len(self.calling) < 4:
-            for claimed in await sync_to_async(webhooks.claim)(4 - len(self.calling)):
-                self.calling[asyncio.create_task(_deliver(loop, senders, claimed, webhooks.call))] = claimed
 
     async def _take_up_github(self, loop: asyncio.AbstractEventLoop, senders: ThreadPoolExecutor) -> None:
         if len(self.syncing) < 2:
@@ -189,7 +185,7 @@ class Drain:
 
     def _windows(self) -> tuple[dict[asyncio.Task[None], Any], ...]:
         own = (self.sending, self.mailing, self.reading, self.comparing, self.batching)
-        others = (self.altering, self.firing, self.calling, self.acknowledging, self.fetching)
+        others = (self.altering, self.firing, self.acknowledging, self.fetching)
         return (*own, *others, self.syncing, self.writing, self.hearing)
 
     async def _take_up_replays(self, processor: ThreadPoolExecutor) -> None:
@@ -237,7 +233,6 @@ class Drain:
             (self.comparing, comparing.renew),
             (self.altering, bulk.renew),
             (self.firing, firing.renew),
-            (self.calling, webhooks.renew),
             (self.syncing, github_syncs.renew),
             (self.writing, github_writing.renew),
         ):
@@ -306,7 +301,7 @@ def _mail_due() -> bool:
 
 
 def _rules_due() -> bool:
-    return firing.is_due() or webhooks.is_due() or github_events.is_due()
+    return firing.is_due() or github_events.is_due()
 
 
 def _batch_due() -> bool:
@@ -329,6 +324,7 @@ def tend() -> None:
     ledger.close_abandoned()
     brake.forget()
     attaching.sweep()
+    calling.forget()
     fitting.take_back_expired()
     fitting.ask_if_due()
     github_syncs.begin_due()

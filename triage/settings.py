@@ -285,7 +285,9 @@ TRIAGE_REUSE_DAYS = _read("TRIAGE_REUSE_DAYS", _number(int, 0, 3_650), "7")
 # Similar tickets: how many are shown, and from which cosine on.
 TRIAGE_SIMILAR_K = _read("TRIAGE_SIMILAR_K", _number(int, 1, 50), "5")
 TRIAGE_SIMILAR_FROM = _read("TRIAGE_SIMILAR_FROM", _number(float, 0, 1), "0.45")
-WEBHOOKS_PRIVATE = env.bool("TRIAGE_WEBHOOKS_PRIVATE", default=False)  # whether rules may call one's own network
+# Whether webhooks may go to addresses of one's own network, and to those without TLS.
+WEBHOOKS_PRIVATE = env.bool("TRIAGE_WEBHOOKS_PRIVATE", default=False)
+WEBHOOKS_HTTP = env.bool("TRIAGE_WEBHOOKS_HTTP", default=False)
 # For so many seconds a reply that was approved on the page can be taken back before it leaves.
 # Deliveries of GitHub's webhooks: so many seconds, within them so many of one repository or App, and of one address
 # that cannot sign them.
