@@ -25,6 +25,8 @@ _WINDOWS = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 def type_of(content: bytes, name: str = "") -> str:
     """The media type of `content`, without parameters. Markup of any kind is text/html, SVG with it."""
     head = content[:_HEAD]
+    if head.startswith(b"%PDF-"):  # which may be text all through
+        return "application/pdf"
     found = filetype.guess(head)
     # "MZ" and "BM" begin words as well as programs: what is text all through is text.
     text = _is_text(head, whole=len(content) <= _HEAD)

@@ -52,9 +52,12 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return self.filter(ticket__in=Ticket.objects.filter(Q(pk=ticket.pk) | same).values("pk")).order_by("pk")
 
     def for_page(self) -> Self:
-        """With what a ticket's page shows of them, in the order of time."""
+        """With what a ticket's page shows of them, in the order of time; `has_files` spares asking most for theirs."""
+        from tickets.models.attachment import Attachment
+
+        has_files = models.Exists(Attachment.objects.filter(message=models.OuterRef("pk")))
         shown = self.select_related("author", "requester", "delivery", "github", "mail")
-        shown = shown.defer("mail__text", "mail__html").prefetch_related("attachments")
+        shown = shown.defer("mail__text", "mail__html").annotate(has_files=has_files)
         return shown.order_by("created_at", "pk")
 
 

@@ -47,6 +47,15 @@ def test_an_opened_issue_is_answered_202_and_becomes_a_ticket(hook: Hook, opened
     assert ticket.correlation_id == answer.json()["correlation_id"]
 
 
+def test_the_payload_is_archived_as_it_came_and_the_issue_with_its_ticket(hook: Hook, opened: dict[str, Any]) -> None:
+    opened["odd"] = {"emoji": "\u2713", "number": 1.5, "nul": "a\x00b"}
+    hook("issues", opened)
+    event, ticket = GithubEvent.objects.get(), Ticket.objects.get()
+    assert event.ticket == ticket and event.content["odd"]["emoji"] == "\u2713"
+    assert event.content["issue"] == opened["issue"]
+    assert ticket.raw is not None and ticket.raw["body"] == opened["issue"]["body"]
+
+
 def test_it_is_stored_before_it_is_worked_through(hook: Hook, opened: dict[str, Any]) -> None:
     hook("issues", opened, work=False)
     event = GithubEvent.objects.get()
@@ -246,6 +255,17 @@ def test_a_source_that_sends_too_much_is_told_when_to_send_again(
     assert [answer["X-RateLimit-Remaining"] for answer in answers[:3]] == ["1", "0", "0"]
     assert answers[0]["X-RateLimit-Limit"] == "2" and answers[0]["X-RateLimit-Window"] == "60"
     assert int(answers[3]["Retry-After"]) >= 1
+    cache.clear()
+
+
+def test_every_signed_answer_says_how_much_room_is_left(hook: Hook, opened: dict[str, Any], settings: Settings) -> None:
+    settings.GITHUB_PER_WINDOW = 50
+    cache.clear()
+    for answer in (hook("issues", opened), hook("ping", {"repository": opened["repository"]}), hook("star", opened)):
+        assert answer["X-RateLimit-Limit"] == "50" and answer["X-RateLimit-Window"] == "60"
+        assert 40 <= int(answer["X-RateLimit-Remaining"]) < 50
+    settings.GITHUB_PER_WINDOW = 0
+    assert "X-RateLimit-Limit" not in hook("issues", opened, delivery="unlimited")
     cache.clear()
 
 

@@ -69,13 +69,17 @@ def test_images_of_the_text_are_those_that_came_and_no_others(tmp_path: Path) ->
     assert "cid:" not in shown and 'alt="Two"' in shown
 
 
+PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n" + b"1 0 obj << /Type /Catalog >> endobj\n" * 20 + b"%%EOF\n"
+
+
 def test_each_file_is_kept_or_the_mail_says_why_not(taxonomy: None, settings: Settings, tmp_path: Path) -> None:
     settings.MEDIA_ROOT = tmp_path
     mail = written()
-    mail.add_attachment(b"%PDF-1.7\n%%EOF", "application", "pdf", filename="a.pdf")
+    mail.add_attachment(PDF, "application", "pdf", filename="a.pdf")
     mail.add_attachment(b"MZ" + b"\0" * 100, "application", "octet-stream", filename="b.exe")
     row = taken(mail, source=Source.objects.create(kind="email", name="Support mail"))
     assert row.message is not None
     (kept,) = attached.files_of(row.message)
-    assert (kept.name, kept.content_type, kept.file.read()) == ("a.pdf", "application/pdf", b"%PDF-1.7\n%%EOF")
+    with kept.file.open() as opened:
+        assert (kept.name, kept.content_type, opened.read()) == ("a.pdf", "application/pdf", PDF)
     assert len(row.notes) == 1 and row.notes[0].startswith("b.exe: ")
