@@ -288,6 +288,7 @@ TRIAGE_SIMILAR_FROM = _read("TRIAGE_SIMILAR_FROM", _number(float, 0, 1), "0.45")
 # Whether webhooks may go to addresses of one's own network, and to those without TLS.
 WEBHOOKS_PRIVATE = env.bool("TRIAGE_WEBHOOKS_PRIVATE", default=False)
 WEBHOOKS_HTTP = env.bool("TRIAGE_WEBHOOKS_HTTP", default=False)
+MCP_PER_MINUTE = _read("TRIAGE_MCP_PER_MINUTE", _number(int, 0), "120")  # requests of one API key; 0 is no limit
 # For so many seconds a reply that was approved on the page can be taken back before it leaves.
 # Deliveries of GitHub's webhooks: so many seconds, within them so many of one repository or App, and of one address
 # that cannot sign them.
