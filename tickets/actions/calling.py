@@ -18,7 +18,7 @@ from tickets.models import Webhook, WebhookAttempt, WebhookCall
 from tickets.models.rewriting import rewrite
 from tickets.models.webhook import DISABLING
 from tickets.models.work import LEASE
-from tickets.webhooks.bodies import body_of
+from tickets.webhooks.bodies import bodies_of
 from triage import vault
 
 log = structlog.get_logger(__name__)
@@ -104,8 +104,8 @@ def _errands(taken: Sequence[int]) -> list[Errand]:
     found = WebhookCall.objects.select_related(*related).defer("ticket__embedding", "ticket__raw")
     calls = list(found.filter(pk__in=taken).order_by("not_before", "pk"))
     unsaid = [call for call in calls if not call.body]
-    for call in unsaid:
-        call.body = body_of(call)
+    for call, body in zip(unsaid, bodies_of(unsaid), strict=True):
+        call.body = body
     rewrite(unsaid, ["body"])
     tries = WebhookAttempt.objects.bulk_create([WebhookAttempt(call=call) for call in calls])
     opened: dict[int, Sequence[str]] = {call.webhook_id: _secrets(call.webhook) for call in calls}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 
@@ -40,9 +41,20 @@ _HEADLINES: dict[str, str] = {
 
 def body_of(call: WebhookCall) -> str:
     """What is sent of it, as its webhook wants it."""
-    plain = plain_body(call)
-    said = _FORMS[Webhook.Format(call.webhook.format)](plain)
-    return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+    return bodies_of([call])[0]
+
+
+def bodies_of(calls: Sequence[WebhookCall]) -> list[str]:
+    """The same for many: what happened is gathered once, however many webhooks are told of it."""
+    gathered: dict[UUID, Json] = {}
+    bodies: dict[tuple[UUID, str], str] = {}
+    for call in calls:
+        if call.uuid not in gathered:
+            gathered[call.uuid] = plain_body(call)
+        if (call.uuid, call.webhook.format) not in bodies:
+            said = _FORMS[Webhook.Format(call.webhook.format)](gathered[call.uuid])
+            bodies[call.uuid, call.webhook.format] = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+    return [bodies[call.uuid, call.webhook.format] for call in calls]
 
 
 def plain_body(call: WebhookCall) -> Json:
