@@ -214,6 +214,15 @@ def test_more_than_25_mb_are_413_and_not_read(client: Client, repository: Github
     request._stream = Endless()
     assert endpoint.webhook(request).status_code == 413
 
+    class Unread(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise AssertionError("what says that it is too long is not read")
+
+    request = RequestFactory().post(ADDRESS, b"", content_type="application/json", headers=headers)
+    request.META["CONTENT_LENGTH"] = request.META["HTTP_CONTENT_LENGTH"] = str(endpoint.BODY_LIMIT + 1)
+    request._stream = Unread()
+    assert endpoint.webhook(request).status_code == 413
+
 
 def test_a_payload_of_some_megabytes_is_taken(hook: Hook, opened: dict[str, Any]) -> None:
     opened["padding"] = "x" * 4_000_000

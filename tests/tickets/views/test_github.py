@@ -169,9 +169,8 @@ def test_an_auditor_looks_and_changes_nothing(client: Client, repository: Github
         shown = client.get(address)
         assert shown.status_code == 200, address
         assert 'id="disconnect"' not in text(shown) and 'id="options-save"' not in text(shown)
-    for address in (one, f"{one}sync/", f"{one}sync/cancellation/", f"{one}connection/", f"{one}secret/",
-                    f"{one}events/1/", "/settings/github/", account, f"{account}removal/",
-                    f"{account}connection/"):  # fmt: skip
+    of_one = [one, *(f"{one}{noun}/" for noun in ("sync", "sync/cancellation", "connection", "secret", "events/1"))]
+    for address in (*of_one, "/settings/github/", account, f"{account}removal/", f"{account}connection/"):
         assert client.post(address).status_code == 403, address
     assert GithubRepository.objects.get().connected
 
