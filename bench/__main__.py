@@ -23,7 +23,7 @@ from bench.rows import Row
 HERE = Path(__file__).resolve().parent
 MODULES = (
     *("engine", "stream", "day", "calls", "drain", "desk", "model", "bulk", "many", "promises", "mail", "github"),
-    "webhooks",
+    *("large", "webhooks"),
 )
 
 

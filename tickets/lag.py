@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, Min, QuerySet
 from django.utils import timezone
 
-from tickets.actions import acknowledging, mailboxes, mailings
+from tickets.actions import acknowledging, github_writing, mailboxes, mailings
 from tickets.models import (
     BulkRun,
     Delivery,
+    FitRun,
     GithubEvent,
     GithubSync,
     Lane,
@@ -36,10 +38,19 @@ class Lag:
 
 def lags() -> list[Lag]:
     """Of every queue, those first for which somebody waits. What is put off to a later time does not wait."""
-    now = timezone.now()
+    now, found = timezone.now(), []
+    for name, due in due_by_queue(now).items():
+        figures: dict[str, Any] = due.order_by().aggregate(n=Count("pk"), since=Min("not_before"))
+        since = figures["since"]
+        found.append(Lag(name, figures["n"], max((now - since).total_seconds(), 0.0) if since else 0.0))
+    return found
+
+
+def due_by_queue(now: datetime) -> dict[str, QuerySet[Any]]:
+    """The rows that wait, of each kind of work."""
     reading = Ticket.objects.due_for_triage()
     calls = WebhookCall.objects.filter(webhook__active=True, webhook__disabled_at=None)
-    queues: dict[str, QuerySet[Any]] = {
+    return {
         "replies": Delivery.objects.filter(state=Delivery.State.QUEUED, not_before__lte=now),
         "tickets": reading.filter(lane=Lane.INTERACTIVE),
         "imported tickets": reading.filter(lane=Lane.IMPORTED),
@@ -50,12 +61,8 @@ def lags() -> list[Lag]:
         "webhooks": calls.due(now),
         "github events": GithubEvent.objects.due(now),
         "github syncs": GithubSync.objects.due(now),
+        "github writings": github_writing.due(),
         "bulk changes": BulkRun.objects.due(now),
         "replays": ReplayTicket.objects.due(now),
+        "fits": FitRun.objects.filter(state=FitRun.State.QUEUED, not_before__lte=now),
     }
-    found = []
-    for name, due in queues.items():
-        figures: dict[str, Any] = due.order_by().aggregate(n=Count("pk"), since=Min("not_before"))
-        since = figures["since"]
-        found.append(Lag(name, figures["n"], max((now - since).total_seconds(), 0.0) if since else 0.0))
-    return found

@@ -283,9 +283,17 @@ def _work_together_stands_once(hour: Hour, posted: list[Posted]) -> None:
     bulk = [number for mine in hour.own.values() for number in mine[8:10]]
     ended = "SELECT count(*) FROM tickets_ticket WHERE number = ANY(%s) AND status = 'resolved'"
     wait_for(lambda: desk.rows(ended, bulk) == [(len(bulk),)], seconds=20, what="the bulk runs are through")
-    taken = [(one.by,) for one in posted if one.ticket == hour.shared[4] and one.what == "assignment" and one.done]
+    # Whoever sees in time that it is somebody's takes it over knowingly: each taking is in the history, the last stands.
+    taken = [one.by for one in posted if one.ticket == hour.shared[4] and one.what == "assignment" and one.done]
+    owners = """
+        SELECT u.username FROM (
+            SELECT pgh_id, assignee_id, lag(assignee_id) OVER (ORDER BY pgh_id) AS before
+            FROM tickets_event WHERE pgh_obj_id = %s) e
+        JOIN triage_user u ON u.id = e.assignee_id WHERE assignee_id IS DISTINCT FROM before ORDER BY pgh_id"""
+    noted = [name for (name,) in desk.rows(owners, hour.shared[4])]
+    assert Counter(noted) == Counter(taken) and taken
     owner = "SELECT u.username FROM tickets_ticket t JOIN triage_user u ON u.id = t.assignee_id WHERE number = %s"
-    assert desk.rows(owner, hour.shared[4]) == taken
+    assert desk.rows(owner, hour.shared[4]) == [(noted[-1],)]
     standing = "SELECT count(*) FROM tickets_merge WHERE ticket_id = ANY(%s) AND undone_at IS NULL"
     assert desk.rows(standing, hour.shared[7:9]) == [(1,)]
 

@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from tests.tickets.conftest import MakeTicket
 from tickets.actions import keys, webhooks
-from tickets.lag import lags
+from tickets.lag import due_by_queue, lags
 from tickets.models import Lane, Ticket, Webhook, WebhookCall
+from tickets.models.work import Work
 from triage.models import User
 
 
@@ -36,6 +37,10 @@ def test_each_queue_says_how_much_is_due_and_since_when(behind: None) -> None:
     assert found["replies"] == (0, 0)
     Webhook.objects.update(active=False)
     assert {lag.queue: lag.waiting for lag in lags()}["webhooks"] == 0, "nobody waits for what is off"
+
+
+def test_no_kind_of_work_is_missing() -> None:
+    assert {due.model for due in due_by_queue(timezone.now()).values()} == set(Work.__subclasses__())
 
 
 def test_the_command_the_health_page_and_the_metrics_show_it(behind: None) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from tickets.actions.deliveries import Claimed
@@ -83,7 +83,7 @@ def _note(issue: GithubIssue) -> bool:
     return True
 
 
-def _due() -> Any:
+def due() -> QuerySet[GithubWriting]:
     now = timezone.now()
     free = Q(state=State.QUEUED) | Q(state=State.WRITING, lease_until__lt=now)
     account = "issue__repository__account__limited_until"
@@ -92,13 +92,13 @@ def _due() -> Any:
 
 
 def is_due() -> bool:
-    return bool(_due().exists())
+    return due().exists()
 
 
 def claim(limit: int) -> list[Claimed]:
     with transaction.atomic():
-        due = _due().order_by("not_before", "pk").select_for_update(skip_locked=True, of=("self",))
-        taken = list(due.values_list("pk", flat=True)[:limit])
+        waiting = due().order_by("not_before", "pk").select_for_update(skip_locked=True, of=("self",))
+        taken = list(waiting.values_list("pk", flat=True)[:limit])
         mine = GithubWriting.objects.filter(pk__in=taken)
         lease = timezone.now() + LEASE
         mine.update(state=State.WRITING, attempts=F("attempts") + 1, claim=F("claim") + 1, lease_until=lease)

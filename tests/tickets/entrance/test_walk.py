@@ -6,12 +6,14 @@ A row is (GET, POST), a letter for each of ROLES. An address that is not here fa
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import transaction
 from django.test import Client
 from django.urls import NoReverseMatch, URLPattern, reverse
+from pytest_django import Settings
 
 from tests.tickets.channels.conftest import ApiClient
 from tests.tickets.conftest import MakeTicket
@@ -156,6 +158,7 @@ TABLE = {
     "tickets:view": (NO_GET, OWN),
     "tickets:readings": (NO_GET, "syyyyyf"),  # goes back to the queue, with a word why not
     "tickets:detail": TICKET,
+    "tickets:attachment": TICKET,
     "tickets:pieces": TICKET,
     "tickets:colleagues": TICKET,
     "tickets:deletion": (NO_GET, "snnfyyf"),
@@ -231,6 +234,8 @@ pytestmark = [pytest.mark.timeout(600)]
 
 @pytest.fixture
 def world(
+    settings: Settings,
+    tmp_path: Path,
     outsider: User,
     colleague: User,
     agent: User,
@@ -240,6 +245,7 @@ def world(
     reviewed: Any,
     make_ticket: MakeTicket,
 ) -> World:
+    settings.MEDIA_ROOT = tmp_path
     people = dict(zip(ROLES, (None, outsider, colleague, agent, lead, admin_of_desk, auditor), strict=True))
     return furnish(people, reviewed, make_ticket(title="Another"))
 

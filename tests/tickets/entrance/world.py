@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from allauth.usersessions.models import UserSession
+from django.core.files.base import ContentFile
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from analytics.models import Summary
 from tickets.models import (
+    Attachment,
     BulkRun,
     Calendar,
     Delivery,
@@ -64,6 +66,8 @@ def furnish(people: dict[str, User | None], ticket: Ticket, other: Ticket) -> Wo
     delivery = Delivery.objects.create(
         ticket=ticket, message=sent, review=review, channel="email", recipient="kim@example.com", state="failed"
     )
+    held = Attachment(ticket=ticket, message=sent, name="note.txt", content_type="text/plain", size=1)
+    held.file.save("note.txt", ContentFile(b"x"))
     link = Link.objects.create(one=min(ticket, other, key=_pk), other=max(ticket, other, key=_pk), kind="related")
     split = Split.objects.create(ticket=ticket, new=other, messages=[comment.pk])
     view = View.objects.create(owner=agent, name="Shared", scope="everyone", query="status=new")
@@ -80,6 +84,7 @@ def furnish(people: dict[str, User | None], ticket: Ticket, other: Ticket) -> Wo
     person = {"pk": agent.pk}
     named: dict[str, dict[str, Any]] = {
         "tickets:comment": {"pk": comment.pk},
+        "tickets:attachment": {"pk": held.pk},
         "tickets:delivery": {"pk": delivery.pk},
         "tickets:link-removal": {"pk": link.pk},
         "tickets:split-reversal": {"pk": split.pk},
