@@ -58,6 +58,8 @@ class Door:
                 wait = await in_thread(lambda: seconds_to_wait(identify(given)))
                 if wait:
                     raise Problem(429, "too_many", f"Too many requests of this key. Wait {wait} s.")
+                if scope["method"] != "POST":  # a stream that the server would speak on, and never does
+                    raise Problem(405)
             except Problem as why:
                 await _refuse(send, why, wait=wait if why.status == 429 else 0)
                 return
@@ -127,5 +129,6 @@ async def _refuse(send: Send, why: Problem, *, wait: int) -> None:
     headers += [(b"x-correlation-id", current().encode())]
     headers += [(b"www-authenticate", b'Bearer realm="Triage Desk"')] if why.status == 401 else []
     headers += [(b"retry-after", str(wait).encode())] if wait else []
+    headers += [(b"allow", b"POST")] if why.status == 405 else []
     await send({"type": "http.response.start", "status": why.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

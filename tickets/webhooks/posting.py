@@ -219,11 +219,13 @@ def is_public(address: str) -> bool:
     one = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(one, ipaddress.IPv6Address):
         inner = one.ipv4_mapped or one.sixtofour or (one.teredo[1] if one.teredo else None)
-        if inner is not None:
-            one = inner
-        elif one in _NAT64:
-            one = ipaddress.IPv4Address(int(one) & 0xFFFFFFFF)
+        if one in _NAT64:
+            inner = ipaddress.IPv4Address(int(one) & 0xFFFFFFFF)
+        if inner is None and one not in _GIVEN_OUT:
+            return False
+        one = inner or one
     return one.is_global and not one.is_multicast
 
 
+_GIVEN_OUT = ipaddress.ip_network("2000::/3")  # all of IPv6 that stands for machines of the internet (RFC 4291)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")

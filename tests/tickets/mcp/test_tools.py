@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
-from asgiref.sync import sync_to_async
-from django.db import connections
+from asgiref.sync import async_to_sync, sync_to_async
 from mcp import Client, MCPError
 
 from tickets.actions import keys
+from tickets.mcp import caller, server
 from tickets.mcp.caller import local_key
 from tickets.mcp.server import build
 from tickets.models import ApiKey, Delivery, Draft, Message, Notification, Review, Status, Team, Ticket
 from triage.models import User
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def no_connection_left() -> Iterator[None]:
-    yield
-    asyncio.run(sync_to_async(connections.close_all)())
+def in_the_thread_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that its transaction is seen; threads of their own are met at the running desk (test_transports.py)."""
+    for module in (caller, server):
+        monkeypatch.setattr(module, "in_thread", lambda work: sync_to_async(work)())
 
 
 class Talk:
@@ -46,7 +45,7 @@ class Talk:
             finally:
                 local_key.reset(token)
 
-        return asyncio.run(talk())
+        return async_to_sync(talk)()
 
     def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
         """What a tool gives; AssertionError with its sentence where it refuses."""

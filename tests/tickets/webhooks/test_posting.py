@@ -37,6 +37,12 @@ def _post(url: str, *, private: bool = False) -> posting.Answer:
         "::ffff:10.0.0.1",
         "64:ff9b::7f00:1",
         "2002:7f00:1::",
+        "198.18.0.1",
+        "255.255.255.255",
+        "fec0::1",
+        "::127.0.0.1",
+        "64:ff9b:1::7f00:1",
+        "ff02::1",
     ],
 )
 def test_an_address_of_ones_own_network_is_not_public_in_whatever_guise(address: str) -> None:
