@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from bench.stage import desk, free_port
 EVENTS = 1_000
 LIVE = 15
 PATIENCE = 240.0  # seconds
+Serving = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Receivers:
@@ -47,7 +47,7 @@ class Receivers:
             port = server.sockets[0].getsockname()[1]
             (self.live if temper == "live" else self.ill).append(port)
 
-    def _serve(self, temper: str):  # type: ignore[no-untyped-def]
+    def _serve(self, temper: str) -> Serving:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             port = writer.get_extra_info("sockname")[1]
             try:
@@ -133,9 +133,3 @@ def _measure(receivers: Receivers, ill: list[int]) -> list[Row]:
         Row("all of them at every live webhook, 5 others dead or slow", max(lasts, default=PATIENCE), "≤ 120", "s"),
         Row("not told, or told twice, to live webhooks", float(missing + twice), "0", "messages"),
     ]
-
-
-if __name__ == "__main__":
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "triage.settings")
-    for row in run(None):
-        print(row)

@@ -16,6 +16,7 @@ import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import close_old_connections, connections
+from django.urls import reverse
 from django.utils import timezone
 
 from tickets.actions import (
@@ -278,6 +279,7 @@ def warm_shared() -> None:
         rules.load().measured()
         tags.load()
         calls.warm()
+        reverse("tickets:queue")  # addresses, of mails, fragments and webhooks, import every view
     except Exception:
         log.exception("not_warmed")
 

@@ -198,7 +198,7 @@ def _judge(outcomes: Iterable[Outcome], now: datetime) -> None:
         elif not taken and webhook.failing_since is None:
             Webhook.objects.filter(pk=webhook.pk, failing_since=None).update(failing_since=now)
         elif not taken and webhook.failing_since and webhook.failing_since < now - DISABLE_AFTER:
-            _disable(webhook, f"It took nothing for {DISABLE_AFTER.days} days. The last answer: {mine[-1].error}")
+            _disable(webhook, f"It took nothing for {DISABLE_AFTER.days} days. The last time: {mine[-1].error}")
 
 
 def _disable(webhook: Webhook, why: str) -> None:

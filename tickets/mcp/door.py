@@ -81,22 +81,23 @@ class Door:
 
         from tickets.mcp.server import build  # only where somebody speaks MCP: it takes memory
 
-        server = build()
-        unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # checked here, by Django's hosts
-        self._inside = server.streamable_http_app(
-            streamable_http_path=PATH,
-            json_response=True,
-            stateless_http=True,  # any process answers any request
-            max_request_body_size=MOST_SENT,
-            transport_security=unchecked,
-        )
         try:
+            server = build()
+            # Where a request comes from is checked here, by Django's hosts.
+            unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+            self._inside = server.streamable_http_app(
+                streamable_http_path=PATH,
+                json_response=True,
+                stateless_http=True,  # any process answers any request
+                max_request_body_size=MOST_SENT,
+                transport_security=unchecked,
+            )
             async with server.session_manager.run():
                 started.set()
                 with suppress(asyncio.CancelledError):
                     await asyncio.Event().wait()
         finally:
-            started.set()
+            started.set()  # whoever waits for it is not to wait for ever
 
 
 def _given(headers: dict[str, str]) -> str:

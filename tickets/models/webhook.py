@@ -124,10 +124,13 @@ class WebhookCallQuerySet(models.QuerySet["WebhookCall"]):
         return self.filter(state=WebhookCall.State.QUEUED).update(state=WebhookCall.State.HELD)
 
     def again(self) -> int:
-        """Queue them anew with the same id and body, as if they had never been tried. Returns how many."""
-        now = timezone.now()
-        idle = self.filter(state__in=(WebhookCall.State.SENT, WebhookCall.State.FAILED, WebhookCall.State.HELD))
-        queued = WebhookCall.State.QUEUED
+        """Queue them anew with the same id and body, as if they had never been tried. Returns how many.
+
+        One that waits for its next attempt is sent now; one that is due or being sent is left alone.
+        """
+        now, queued = timezone.now(), WebhookCall.State.QUEUED
+        ended = Q(state__in=(WebhookCall.State.SENT, WebhookCall.State.FAILED, WebhookCall.State.HELD))
+        idle = self.filter(ended | Q(state=queued, not_before__gt=now))
         return idle.update(state=queued, attempts=0, error="", sent_at=None, not_before=now, queued_at=now)
 
 
@@ -187,6 +190,11 @@ class WebhookCall(Work):
     @property
     def is_under_way(self) -> bool:
         return self.state in (self.State.QUEUED, self.State.SENDING)
+
+    @property
+    def can_be_sent_again(self) -> bool:
+        waits = self.state == self.State.QUEUED and self.not_before > timezone.now()
+        return waits or not self.is_under_way
 
     @property
     def latest_try(self) -> WebhookAttempt | None:

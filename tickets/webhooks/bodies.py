@@ -185,7 +185,8 @@ def _told_in_words(plain: Json) -> tuple[str, str, str, Sequence[str]]:
     ticket = data.get("ticket")
     if ticket is None:
         return headline, "Triage Desk can reach this address.", "", []
-    facts = [ticket["priority"], ticket["team"], ticket["assignee"], ticket["status"].replace("_", " ")]
+    team, status = (str(ticket[name] or "").replace("_", " ") for name in ("team", "status"))
+    facts = [ticket["priority"], team, ticket["assignee"], status]
     if event in (HookEvent.ESCALATED, HookEvent.HANDOFF):
         facts.append(ticket["escalation_reason"])
     if "promise" in data:

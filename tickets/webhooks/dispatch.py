@@ -12,7 +12,6 @@ import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import close_old_connections
-from django.urls import reverse
 
 from tickets.actions import calling
 from tickets.actions.calling import Errand, Outcome
@@ -37,7 +36,6 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Until the process ends."""
-        await sync_to_async(_warm)()
         bell = asyncio.create_task(self._listen())
         async with self.poster:
             try:
@@ -126,15 +124,6 @@ class Dispatcher:
                         self.rung.set()
             except (psycopg.OperationalError, OSError, RuntimeError):
                 await asyncio.sleep(LOOK_EVERY)
-
-
-def _warm() -> None:
-    """Load what the first body needs (addresses import every view), so that nobody waits a second for it."""
-    try:
-        reverse("tickets:webhooks")
-        calling.is_due()
-    except Exception:
-        log.exception("webhooks_not_warmed")
 
 
 def _since(began: float) -> int:

@@ -156,7 +156,15 @@ def _why(error: BaseException) -> str:
         if isinstance(cause, ssl.SSLError):
             return f"The connection is not safe: {cause.reason or 'TLS failed'}."
         cause = cause.__cause__ or cause.__context__
-    return f"No answer: {type(error).__name__}."
+    return next((sentence for kind, sentence in _SENTENCES if isinstance(error, kind)), "It hung up.")
+
+
+_SENTENCES: tuple[tuple[type[Exception], str], ...] = (
+    (httpcore2.ConnectError, "Nothing answers at this address."),
+    (httpcore2.ConnectTimeout, f"No connection within {CONNECT:g} s."),
+    (httpcore2.TimeoutException, f"It took longer than {TIMEOUT:g} s."),
+    (httpcore2.ProtocolError, "It hung up, or what it answered is no HTTP."),
+)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:

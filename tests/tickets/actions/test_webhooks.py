@@ -70,6 +70,8 @@ def test_a_call_is_sent_again_unless_it_is_on_its_way(lead: User) -> None:
     call = webhooks.ping(webhook=hook, by=lead)
     with pytest.raises(Conflict):
         webhooks.redeliver(call=call, by=lead)
+    WebhookCall.objects.update(not_before=timezone.now() + timedelta(hours=3), attempts=5)
+    assert webhooks.redeliver(call=call, by=lead).not_before <= timezone.now(), "whoever has mended it need not wait"
     WebhookCall.objects.update(state="failed", attempts=9, error="It answered 500.")
     again = webhooks.redeliver(call=call, by=lead)
     assert (again.state, again.attempts, again.error, again.uuid) == ("queued", 0, "", call.uuid)
