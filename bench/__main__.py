@@ -22,8 +22,20 @@ from bench.rows import Row
 
 HERE = Path(__file__).resolve().parent
 MODULES = (
-    *("engine", "stream", "day", "calls", "drain", "desk", "model", "bulk", "many", "promises", "mail", "github"),
-    *("large", "webhooks"),
+    "engine",
+    "stream",
+    "day",
+    "calls",
+    "drain",
+    "desk",
+    "model",
+    "bulk",
+    "many",
+    "promises",
+    "mail",
+    "github",
+    "large",
+    "webhooks",
 )
 
 

@@ -22,8 +22,9 @@ def numbers(page: Page) -> list[int]:
 
 
 def in_order(desk: RunningDesk) -> list[int]:
-    """The first page of all that is open, as the database has it."""
-    wanted = "status IN ('new', 'in_review', 'escalated', 'waiting') ORDER BY created_at DESC, number DESC LIMIT 50"
+    """The first page of all that is open and not put off, as the database has it."""
+    open_now = "status IN ('new', 'in_review', 'escalated', 'waiting') AND snoozed_until IS NULL"
+    wanted = f"{open_now} ORDER BY created_at DESC, number DESC LIMIT 50"
     return [number for (number,) in desk.rows(f"SELECT number FROM tickets_ticket WHERE {wanted}")]
 
 

@@ -283,7 +283,7 @@ def _work_together_stands_once(hour: Hour, posted: list[Posted]) -> None:
     bulk = [number for mine in hour.own.values() for number in mine[8:10]]
     ended = "SELECT count(*) FROM tickets_ticket WHERE number = ANY(%s) AND status = 'resolved'"
     wait_for(lambda: desk.rows(ended, bulk) == [(len(bulk),)], seconds=20, what="the bulk runs are through")
-    # Whoever sees in time that it is somebody's takes it over knowingly: each taking is in the history, the last stands.
+    # Whoever sees in time that it is taken takes it over knowingly: each taking is in the history, the last one stands.
     taken = [one.by for one in posted if one.ticket == hour.shared[4] and one.what == "assignment" and one.done]
     owners = """
         SELECT u.username FROM (

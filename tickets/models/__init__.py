@@ -30,6 +30,7 @@ from tickets.models.github_sync import GithubSync
 from tickets.models.habits import Habits
 from tickets.models.import_run import ImportRun
 from tickets.models.invitation import Invitation
+from tickets.models.join_event import JoinEvent
 from tickets.models.link import Link
 from tickets.models.macro import Macro
 from tickets.models.mail import Acknowledgement, Mail, Mailbox
@@ -99,6 +100,7 @@ __all__ = [
     "HookEvent",
     "ImportRun",
     "Invitation",
+    "JoinEvent",
     "Lane",
     "LeftFile",
     "Link",

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from tickets.models.event import TRACKED, Event
+from tickets.models.join_event import JoinEvent
 from tickets.models.labels import Named, all_labels
 from tickets.models.rule import Rule
 from tickets.models.ticket import Ticket
@@ -26,16 +27,21 @@ class Change:
     before: Any
     after: Any
     correlation_id: str
-    event: int  # pgh_id of the snapshot after it
+    event: int  # pgh_id of the snapshot after it; 0 of what is no field of the ticket
 
 
-def changes_of(ticket: Ticket, limit: int = 500, labels: Mapping[str, Sequence[Named]] | None = None) -> list[Change]:
-    """Every change of a tracked field, newest first, from the snapshots that the database wrote.
+def changes_of(
+    ticket: Ticket,
+    limit: int = 500,
+    labels: Mapping[str, Sequence[Named]] | None = None,
+    joins: Sequence[JoinEvent] = (),
+) -> list[Change]:
+    """Every change of a tracked field, newest first, from the snapshots that the database wrote; and of its `joins`.
 
     What was changed at once stands in the order of SHOWN.
     """
     events = list(Event.objects.filter(pgh_obj_id=ticket.pk).order_by("pgh_id")[:limit])
-    people = _people(events)
+    people = _people(events, joins)
     known = all_labels() if labels is None else labels
     names = {kind: {one.pk: one.name for one in named} for kind, named in known.items()}
     deeds: list[list[Change]] = []
@@ -48,16 +54,24 @@ def changes_of(ticket: Ticket, limit: int = 500, labels: Mapping[str, Sequence[N
             pairs = ((name, *(_shown(one, name, names, people) for one in (before, event))) for name in SHOWN)
             deeds.append([_change(event, label, name, old, new) for name, old, new in pairs if old != new])
         before = event
+    deeds += [[_join(join, people.get(join.actor) or _machine_label(join.actor))] for join in joins]
+    deeds = sorted(filter(None, deeds), key=lambda deed: deed[0].at)
     return [change for deed in reversed(deeds) for change in deed]
+
+
+def _join(join: JoinEvent, label: str) -> Change:
+    before, after = (join.told, None) if join.ended else (None, join.told)
+    return Change(join.at, join.actor, label, join.what, before, after, join.correlation_id, 0)
 
 
 def _change(event: Event, label: str, name: str, old: Any, new: Any) -> Change:
     return Change(event.pgh_created_at, event.actor, label, name, old, new, event.correlation_id, event.pgh_id)
 
 
-def _people(events: Sequence[Event]) -> dict[str, str]:
-    """{"user:7": "Ada Lovelace", "rule:3": "Rule Refunds"} for those whom these events name, as actor or assignee."""
-    named = {event.actor for event in events if event.actor.startswith("user:")}
+def _people(events: Sequence[Event], joins: Sequence[JoinEvent]) -> dict[str, str]:
+    """{"user:7": "Ada Lovelace", "rule:3": "Rule Refunds"} for those whom these name, as actor or assignee."""
+    actors = [event.actor for event in events] + [join.actor for join in joins]
+    named = {actor for actor in actors if actor.startswith("user:")}
     keys = {int(actor.removeprefix("user:")) for actor in named}
     keys |= {event.assignee_id for event in events if event.assignee_id}
     found = {f"user:{user.pk}": user.label for user in User.objects.filter(pk__in=keys)}

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from tickets.models.join_notes import LINK_TRIGGERS
 from tickets.models.ticket import Ticket
 
 
@@ -32,6 +33,7 @@ class Link(models.Model):
 
     class Meta:
         ordering = ["pk"]
+        triggers = LINK_TRIGGERS
         constraints = [
             models.UniqueConstraint(fields=["one", "other", "kind"], name="one_link_of_a_kind"),
             models.CheckConstraint(condition=~Q(one=models.F("other")), name="linked_with_another"),

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from tickets.models.join_notes import MERGE_TRIGGERS
 from tickets.models.ticket import Ticket
 
 
@@ -25,6 +26,7 @@ class Merge(models.Model):
 
     class Meta:
         ordering = ["pk"]
+        triggers = MERGE_TRIGGERS
         constraints = [
             models.UniqueConstraint(fields=["ticket"], condition=Q(undone_at=None), name="one_merge_that_stands"),
             models.CheckConstraint(condition=~Q(ticket=models.F("into")), name="merged_with_another"),

@@ -5,6 +5,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
+from tickets.models.join_notes import SPLIT_TRIGGERS
 from tickets.models.ticket import Ticket
 
 
@@ -21,6 +22,7 @@ class Split(models.Model):
 
     class Meta:
         ordering = ["pk"]
+        triggers = SPLIT_TRIGGERS
         constraints = [
             models.CheckConstraint(condition=~Q(ticket=models.F("new")), name="split_into_another"),
             models.CheckConstraint(condition=Q(messages__len__gt=0), name="a_split_moves_something"),

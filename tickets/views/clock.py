@@ -101,7 +101,7 @@ def noted_of(ticket: Ticket, zone: ZoneInfo) -> list[Change]:
             before=None,
             after=f"{_NOTED[event.kind]} {event.due_at.astimezone(zone):%-d %b, %H:%M}",
             correlation_id="",
-            event=-event.pk,
+            event=0,
         )
         for event in ticket.sla_events.all()
     ]

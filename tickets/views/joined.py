@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Exists, Q
 
 from tickets.actions.errors import Invalid
-from tickets.models import Link, Merge, Message, RuleFiring, SlaEvent, Split, Ticket
+from tickets.models import JoinEvent, Link, Merge, Message, RuleFiring, SlaEvent, Split, Ticket
 from tickets.models.ticket import TicketQuerySet
 from tickets.similar import similar_to
 from triage.models import User
@@ -97,6 +97,7 @@ def there_of(ticket: Ticket) -> dict[str, bool]:
         has_splits=Exists(_splits(ticket)),
         has_links=Exists(Link.objects.of(ticket)),
         has_firings=Exists(RuleFiring.objects.filter(ticket=ticket.pk)),
+        has_joins=Exists(JoinEvent.objects.filter(ticket=ticket.pk)),
         has_sla_events=Exists(SlaEvent.objects.filter(ticket=ticket.pk)),
     )
     found: Any = asked.get()

@@ -28,9 +28,10 @@ from tickets.answered import answered
 from tickets.flagged import shown, stored
 from tickets.load import carriers_of, suggested_of
 from tickets.mentions import mentioned
-from tickets.models import Agent, Habits, Message, Status, Suggestion, Ticket, leads
+from tickets.models import Agent, Habits, JoinEvent, Message, Status, Suggestion, Ticket, leads
 from tickets.models.history import Change, changes_of
 from tickets.models.labels import all_labels
+from tickets.models.ticket import TicketQuerySet
 from tickets.similar import similar_to
 from tickets.views.clock import clock, noted_of
 from tickets.views.frame import person
@@ -137,9 +138,9 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
     agent = Agent.of(user)
     visible = Ticket.objects.visible_to(user)
     labels = all_labels()
-    changes, similar = changes_of(ticket, labels=labels), similar_to(ticket, visible)
+    there, similar = there_of(ticket), similar_to(ticket, visible)
+    changes = changes_of(ticket, labels=labels, joins=_joins(ticket, visible) if there["has_joins"] else ())
     undo = undoable(ticket, changes)
-    there = there_of(ticket)
     zone, carriers = Habits.of(user).zone, carriers_of(ticket)
     fields = [replace(row, undo=undo.get(row.name)) for row in rows_of(ticket, suggestion, visible, labels)]
     return {
@@ -195,8 +196,13 @@ class Deed:
 def _history(changes: list[Change], undo: dict[str, Change]) -> list[Deed]:
     """Deeds, newest first."""
     changes = sorted(changes, key=attrgetter("at"), reverse=True)
-    deeds = [list(deed) for _, deed in groupby(changes, key=attrgetter("event"))]
+    deeds = [list(deed) for _, deed in groupby(changes, key=attrgetter("at", "actor", "event"))]
     return [Deed(deed, [one.field for one in deed if undo.get(one.field) is one]) for deed in deeds]
+
+
+def _joins(ticket: Ticket, visible: TicketQuerySet) -> list[JoinEvent]:
+    """With which others it was joined and parted, as far as this person may know of them."""
+    return list(ticket.join_events.filter(other__in=visible.values("pk")))
 
 
 def _next(ticket: Ticket, user: User) -> int | None:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tickets', '0040_webhooks_of_events'),
+        ('tickets', '0041_webhooks_of_events'),
     ]
 
     operations = [

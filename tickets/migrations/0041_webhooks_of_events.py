@@ -13,7 +13,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tickets', '0039_attachments'),
+        ('tickets', '0040_join_events'),
         ('triage', '0009_withheld'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
