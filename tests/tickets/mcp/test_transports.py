@@ -18,7 +18,7 @@ import pytest
 from mcp import Client, MCPError, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.running import ROOT, RunningDesk, running_desk
+from tests.running import ROOT, RunningDesk, running_desk, wait_for
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 # In one process: each of `manage.py create_api_key` would load all of Django anew. Bruno's team has no ticket.
@@ -48,7 +48,9 @@ CALLS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def desk(open_folder_factory: Callable[[], Path]) -> Iterator[RunningDesk]:
+    unread = "SELECT count(*) FROM tickets_ticket WHERE triage_state IN ('submitted', 'processing')"
     with running_desk(open_folder_factory(), TRIAGE_MCP_PER_MINUTE="30") as one:
+        wait_for(lambda: one.rows(unread) == [(0,)], seconds=90, what="the demo tickets are read")
         yield one
 
 
@@ -158,7 +160,10 @@ def test_without_a_key_in_force_nobody_speaks(desk: RunningDesk) -> None:
 def test_a_key_does_no_more_than_its_scopes_and_sees_no_other_team_s_ticket(
     desk: RunningDesk, keys: dict[str, str]
 ) -> None:
-    number = desk.rows("SELECT min(number) FROM tickets_ticket WHERE merged_into_id IS NULL")[0][0]
+    of_a_team = """
+        SELECT min(number) FROM tickets_ticket JOIN tickets_team ON tickets_team.id = team_id
+        WHERE key <> 'manual_review' AND merged_into_id IS NULL"""
+    number = desk.rows(of_a_team)[0][0]
 
     async def work(client: Any) -> Any:
         said = {name: await client.call_tool(name, {"number": number, **more}) for name, more in CALLS.items()}
@@ -178,7 +183,8 @@ def test_a_key_does_no_more_than_its_scopes_and_sees_no_other_team_s_ticket(
     refused, listed, ticket = _over_http(desk, keys["bruno"], work)
     assert set(refused) == set(CALLS)
     assert all(f"There is no ticket {number}" in sentence for sentence in refused.values())
-    assert (listed, ticket) == ([], "")
+    assert {one["team"] for one in listed} <= {None, "manual_review"}, "which is everybody's"
+    assert ticket == ""
 
 
 def test_what_is_no_request_of_this_protocol_is_refused_and_the_desk_goes_on(
