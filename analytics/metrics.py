@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from tickets.lag import lags
 from tickets.models import Delivery, Ticket, TriageState
 from triage.models import Call, Heartbeat
 from triage.models.call import CallStatus
@@ -21,6 +22,7 @@ class Desk(Collector):
     def collect(self) -> Iterable[Metric]:
         yield from _tickets()
         yield from _deliveries()
+        yield from _queues()
         yield from _calls()
         yield from _workers()
 
@@ -54,6 +56,15 @@ def _tickets() -> Iterator[Metric]:
         age.add_metric([name], max((timezone.now() - since).total_seconds(), 0) if since else 0)
     yield depth
     yield age
+
+
+def _queues() -> Iterator[Metric]:
+    depth = GaugeMetricFamily("triage_work_waiting", "Rows that are due and not done, by queue.", labels=["queue"])
+    age = GaugeMetricFamily("triage_work_oldest_seconds", "How long the oldest of them is due.", labels=["queue"])
+    for lag in lags():
+        depth.add_metric([lag.queue], lag.waiting)
+        age.add_metric([lag.queue], lag.oldest_seconds)
+    yield from (depth, age)
 
 
 def _deliveries() -> Iterator[Metric]:

@@ -36,6 +36,7 @@ MODULES = (
     "github",
     "imports",
     "large",
+    "webhooks",
 )
 
 

@@ -19,7 +19,6 @@ from tickets.actions import (
     imports,
     mailboxes,
     mailings,
-    webhooks,
 )
 from tickets.actions.deliveries import Claimed
 from triage.queue import Cluster
@@ -54,7 +53,6 @@ KINDS: dict[str, Kind] = {
     "mailbox": Kind("interactive", mailboxes, mailboxes.read, 3),
     "github event": Kind("interactive", github_events, github_events.work, 20, in_turn=True),
     "rule": Kind("interactive", firing, firing.work, 1),
-    "webhook": Kind("interactive", webhooks, webhooks.call, 4),
     "bulk": Kind("batch", bulk, bulk.work, 1),
     "import": Kind("batch", imports, imports.work, 1),
     "github sync": Kind("batch", github_syncs, github_syncs.work, 2),

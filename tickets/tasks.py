@@ -16,12 +16,14 @@ import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import close_old_connections, connections
+from django.urls import reverse
 from django.utils import timezone
 
 from tickets import jobs
 from tickets.actions import (
     acknowledging,
     attaching,
+    calling,
     carrying,
     comparing,
     deliveries,
@@ -211,6 +213,7 @@ def warm_shared() -> None:
         rules.load().measured()
         tags.load()
         calls.warm()
+        reverse("tickets:queue")  # addresses, of mails, fragments and webhooks, import every view
     except Exception:
         log.exception("not_warmed")
 
@@ -244,6 +247,7 @@ def tend() -> None:
     ledger.close_abandoned()
     brake.forget()
     attaching.sweep()
+    calling.forget()
     fitting.take_back_expired()
     fitting.ask_if_due()
     github_syncs.begin_due()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -16,6 +18,7 @@ from asgiref.sync import async_to_sync, sync_to_async
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 from django.conf import settings
 from django.db import connection, transaction
+from psycopg import sql
 
 CHANNEL = "triage_bus"
 _DRIVER_ONLY = (
@@ -40,6 +43,14 @@ def _connection_parameters() -> dict[str, Any]:
 async def _connect() -> psycopg.AsyncConnection[Any]:
     parameters = await sync_to_async(_connection_parameters)()
     return await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
+
+
+@asynccontextmanager
+async def listening(channel: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    """A connection of its own that hears what is notified on `channel`. Raises psycopg.OperationalError."""
+    async with await _connect() as connected:
+        await connected.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+        yield connected
 
 
 class NotifyChannelLayer(InMemoryChannelLayer):

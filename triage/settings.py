@@ -285,14 +285,14 @@ TRIAGE_REUSE_DAYS = _read("TRIAGE_REUSE_DAYS", _number(int, 0, 3_650), "7")
 # Similar tickets: how many are shown, and from which cosine on.
 TRIAGE_SIMILAR_K = _read("TRIAGE_SIMILAR_K", _number(int, 1, 50), "5")
 TRIAGE_SIMILAR_FROM = _read("TRIAGE_SIMILAR_FROM", _number(float, 0, 1), "0.45")
-WEBHOOKS_PRIVATE = env.bool("TRIAGE_WEBHOOKS_PRIVATE", default=False)  # whether rules may call one's own network
-# For so many seconds a reply that was approved on the page can be taken back before it leaves.
-# Deliveries of GitHub's webhooks: so many seconds, within them so many of one repository or App, and of one address
-# that cannot sign them.
+WEBHOOKS_PRIVATE = env.bool("TRIAGE_WEBHOOKS_PRIVATE", default=False)  # whether they may go to one's own network
+WEBHOOKS_HTTP = env.bool("TRIAGE_WEBHOOKS_HTTP", default=False)  # and to addresses without TLS
+MCP_PER_MINUTE = _read("TRIAGE_MCP_PER_MINUTE", _number(int, 0), "120")  # requests of one API key; 0 is no limit
+# GitHub's deliveries: so many seconds, within them so many of one source, and so many ill signed of one address.
 GITHUB_WINDOW = _read("TRIAGE_GITHUB_WINDOW", _number(int, 1, 3_600), "60")
 GITHUB_PER_WINDOW = _read("TRIAGE_GITHUB_PER_WINDOW", _number(int, 0), "6000")
 GITHUB_REFUSED_PER_WINDOW = _read("TRIAGE_GITHUB_REFUSED_PER_WINDOW", _number(int, 0), "100")
-UNDO_SECONDS = _read("TRIAGE_UNDO_SECONDS", _number(int, 0, 300), "10")
+UNDO_SECONDS = _read("TRIAGE_UNDO_SECONDS", _number(int, 0, 300), "10")  # to take back a reply that was approved
 CLOSE_AFTER_DAYS = _read("TRIAGE_CLOSE_AFTER_DAYS", _number(int, 0, 36_500), "7")
 
 # Mail: as files in var/mail/ until EMAIL_URL names a server.

@@ -22,7 +22,7 @@ from triage.models import Heartbeat
 from triage.postgres import server
 
 ROOT = Path(__file__).resolve().parents[2]
-PROCESSES = 11  # the tender, and two clusters of main, sentinel, worker, pusher and monitor
+PROCESSES = 12  # the tender, what calls webhooks, and two clusters of main, sentinel, worker, pusher and monitor
 SEND = """
 from django_q.tasks import async_task
 for name in ("interactive", "batch"):

@@ -20,11 +20,11 @@ from tickets.colleagues import colleagues_of, leads_of, members_of
 from tickets.live import announce
 from tickets.models import Draft, Event, Macro, Rule, Status, Ticket, Webhook, WebhookCall
 from tickets.models.ticket import ESCALATION
+from tickets.models.webhook import RULE_FIRED
 from tickets.rules.spec import Deed
 from triage import correlation
 from triage.models import User
 from triage.pipeline.types import MAX_TAGS
-from triage.queue import ring
 
 KEPT = "Left as it is: a person decided it."
 SO_ALREADY = "It is so already."
@@ -269,8 +269,14 @@ class CallWebhook(Doing):
         if hook is None:
             return "That webhook is off."
         about = {"rule": {"id": rule.pk, "name": rule.name, "version": rule.version}, "cause": kind}
-        WebhookCall.objects.create(webhook=hook, ticket=ticket, about=about, correlation_id=correlation.current())
-        ring("interactive")
+        WebhookCall.objects.create(
+            webhook=hook,
+            ticket=ticket,
+            event=RULE_FIRED,
+            about={**about, "actor": rule.actor},
+            state=hook.first_state,
+            correlation_id=correlation.current(),
+        )
         return ""
 
 

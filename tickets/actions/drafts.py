@@ -72,7 +72,7 @@ def restore(*, ticket: Ticket, by: User) -> Draft:
         draft = Draft.objects.filter(ticket=held).first() or Draft(ticket=held, version=0)
         draft.suggestion, draft.text, draft.editor, draft.keep_open = suggestion, suggestion.draft, None, False
         draft.flags = stored(flags_of(held, draft.text, suggestion))
-        draft.answers_id = suggestion.last_message_id
+        draft.answers_id, draft.proposed_by = suggestion.last_message_id, ""
         draft.stale = suggestion.last_message_id != last_inbound(held)
         draft.version += 1
         draft.save()

@@ -126,7 +126,7 @@ def offer(*, ticket: Ticket, macro: Macro) -> bool:
     draft = draft or Draft(ticket=ticket, version=0)
     draft.text = variables.filled(macro.text, ticket, ticket.assignee)
     draft.suggestion, draft.answers_id, draft.stale = ticket.latest_suggestion, drafts.last_inbound(ticket), False
-    draft.keep_open = macro.keep_open
+    draft.keep_open, draft.proposed_by = macro.keep_open, ""
     draft.flags = stored(flags_of(ticket, draft.text, draft.suggestion))
     draft.version += 1
     draft.save()

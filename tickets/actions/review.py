@@ -105,9 +105,13 @@ def accept(
         return correct(ticket=held, changes=changes, by=by, api_key=api_key) if changes else held
 
 
-def escalate(*, ticket: Ticket, reason: str, by: User) -> Ticket:
-    """Put the ticket into the escalated queue. It is not resolved by that."""
-    require_decider(by)
+def escalate(*, ticket: Ticket, reason: str, by: User | None, api_key: ApiKey | None = None) -> Ticket:
+    """Put the ticket into the escalated queue. It is not resolved by that.
+
+    `by` is None only where an API key that acts for nobody does it.
+    """
+    if by is not None or api_key is None:
+        require_decider(by)
     reason = reason.replace("\x00", "").strip()[:300]
     if not reason:
         raise Invalid("blank", "Say why this needs somebody else.", field="reason")
@@ -118,7 +122,12 @@ def escalate(*, ticket: Ticket, reason: str, by: User) -> Ticket:
         held.decide_escalated(True, reason)
         held.save(update_fields=["status", "resolved_at", *ESCALATION, "updated_at"])
         Review.objects.create(
-            ticket=held, suggestion=held.latest_suggestion, decision=Review.Decision.ESCALATED, why=reason, by=by
+            ticket=held,
+            suggestion=held.latest_suggestion,
+            decision=Review.Decision.ESCALATED,
+            why=reason,
+            by=by,
+            api_key=api_key,
         )
         announce(held, "changed")
         tell_leads(ticket=held, by=by)

@@ -294,7 +294,7 @@ def _draft(ticket: Ticket, suggestion: Suggestion) -> None:
     draft = draft or Draft(ticket=ticket, version=0)
     draft.suggestion, draft.text, draft.stale = suggestion, suggestion.draft, False
     draft.flags = stored(flags_of(ticket, draft.text, suggestion))
-    draft.answers_id = suggestion.last_message_id
+    draft.answers_id, draft.proposed_by = suggestion.last_message_id, ""
     draft.version += 1
     draft.save()
 

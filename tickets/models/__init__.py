@@ -54,7 +54,7 @@ from tickets.models.team import Team
 from tickets.models.ticket import PORTAL_SALT, SUBJECT_LIMIT, SUBMISSION, TEXT_LIMIT, Ticket, excerpt_of
 from tickets.models.vector import TicketVector
 from tickets.models.view import View
-from tickets.models.webhook import Webhook, WebhookAttempt, WebhookCall
+from tickets.models.webhook import BudgetStep, HookEvent, Webhook, WebhookAttempt, WebhookCall
 
 __all__ = [
     "COMPARED",
@@ -72,6 +72,7 @@ __all__ = [
     "ApiKey",
     "Attachment",
     "Audit",
+    "BudgetStep",
     "BulkRun",
     "BulkTicket",
     "Calendar",
@@ -96,6 +97,7 @@ __all__ = [
     "GithubWriting",
     "Habits",
     "Holiday",
+    "HookEvent",
     "ImportRefusal",
     "ImportRun",
     "Invitation",

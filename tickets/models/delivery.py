@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from tickets.models.choices import Status
+from tickets.models.happenings import DELIVERY_TELLS
 from tickets.models.message import Message
 from tickets.models.review import Review
 from tickets.models.ticket import Ticket
@@ -46,6 +47,7 @@ class Delivery(Work):
 
     class Meta:
         verbose_name_plural = "deliveries"
+        triggers = DELIVERY_TELLS
         constraints = [
             models.CheckConstraint(condition=Q(sent_at=None) ^ Q(state="sent"), name="sent_at_goes_with_sent"),
             models.CheckConstraint(condition=Q(lease_until=None) ^ Q(state="sending"), name="a_lease_while_sending"),

@@ -23,6 +23,9 @@ class Draft(models.Model):
     keep_open = models.BooleanField(
         default=False, help_text="A macro asks for the ticket to stay open once this is sent."
     )
+    proposed_by = models.CharField(
+        max_length=100, blank=True, editable=False, help_text="The API key whose program wrote it, over MCP."
+    )
     version = models.PositiveIntegerField(default=1)
     updated_at = models.DateTimeField(auto_now=True)
 

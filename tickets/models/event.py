@@ -6,6 +6,7 @@ import pghistory
 from django.db import models
 
 from tickets.models.causes import EVENT_TRIGGERS
+from tickets.models.happenings import EVENT_TELLS
 from tickets.models.ticket import Ticket
 
 TRACKED = (
@@ -61,7 +62,7 @@ else:
         context_id_field=None,
         append_only=True,
         model_name="Event",
-        meta={"triggers": EVENT_TRIGGERS},
+        meta={"triggers": [*EVENT_TRIGGERS, *EVENT_TELLS]},
     )
 
 

@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from tickets.models.clock import MOVED_TRIGGERS
+from tickets.models.happenings import MESSAGE_TELLS
 from tickets.models.person import Requester
 from tickets.models.search import MESSAGE_TRIGGERS
 from tickets.models.ticket import Ticket
@@ -93,7 +94,7 @@ class Message(models.Model):
 
     class Meta:
         ordering = ["pk"]
-        triggers = [*MESSAGE_TRIGGERS, *MOVED_TRIGGERS, _FILES_FOLLOW]
+        triggers = [*MESSAGE_TRIGGERS, *MOVED_TRIGGERS, _FILES_FOLLOW, *MESSAGE_TELLS]
         constraints = [
             models.UniqueConstraint(
                 fields=["ticket", "external_id"], condition=~Q(external_id=""), name="one_message_an_external_id"

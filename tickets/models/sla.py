@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from tickets.models.calendar import Calendar
 from tickets.models.choices import Priority
+from tickets.models.happenings import SLA_TELLS
 from tickets.models.recount import ANEW
 from tickets.models.source import Source
 from tickets.models.team import Team
@@ -124,6 +125,7 @@ class SlaEvent(models.Model):
     class Meta:
         ordering = ["-pk"]
         verbose_name = "SLA event"
+        triggers = SLA_TELLS
         constraints = [
             models.UniqueConstraint(
                 fields=["ticket", "target", "kind", "began_at", "minutes"], name="one_event_a_promise"

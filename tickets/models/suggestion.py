@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from tickets.models.causes import SUGGESTION_TRIGGERS
+from tickets.models.happenings import SUGGESTION_TELLS
 from tickets.models.message import Message
 from tickets.models.ticket import Ticket
 
@@ -40,7 +41,11 @@ class Suggestion(models.Model):
         indexes = [
             models.Index(fields=["basis", "-created_at"], condition=~Q(basis=""), name="suggestion_basis"),
         ]
-        triggers = [pgtrigger.Protect(name="never_changed", operation=pgtrigger.Update), *SUGGESTION_TRIGGERS]
+        triggers = [
+            pgtrigger.Protect(name="never_changed", operation=pgtrigger.Update),
+            *SUGGESTION_TRIGGERS,
+            *SUGGESTION_TELLS,
+        ]
 
     def __str__(self) -> str:
         return f"Suggestion {self.pk} for #{self.ticket_id}"

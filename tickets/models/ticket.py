@@ -30,6 +30,7 @@ from tickets.models.choices import (
     TriageState,
 )
 from tickets.models.clock import CLOCK_TRIGGERS
+from tickets.models.happenings import TICKET_TELLS
 from tickets.models.order import DUE, LATEST, NEWEST, Order, Place
 from tickets.models.person import Agent, Requester
 from tickets.models.search import TICKET_TRIGGERS, query_of
@@ -235,7 +236,7 @@ class Ticket(Work):
 
     class Meta:
         ordering = ["-number"]
-        triggers = [*TICKET_TRIGGERS, *CLOCK_TRIGGERS, *VECTOR_TRIGGERS]
+        triggers = [*TICKET_TRIGGERS, *CLOCK_TRIGGERS, *VECTOR_TRIGGERS, *TICKET_TELLS]
         constraints = [
             models.UniqueConstraint(
                 fields=["source", "external_id"], condition=~Q(external_id=""), name="one_ticket_an_external_id"

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from django.utils import timezone
 
-from tickets.models import Mailbox, leads
+from tickets.models import Mailbox, Webhook, leads
 from triage import calls
 from triage.models import Budget, Pause, User
 
@@ -22,6 +22,7 @@ class Banners:
     may_resume: bool
     budget: BudgetBanner | None
     mailbox: Mailbox | None  # that could not be read several times in a row, to those who look after it
+    webhook: Webhook | None  # that is called no more, to the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ def banners_for(user: User, *, paused: bool = True) -> Banners:
     pause = Pause.in_force() if paused else None
     lead = leads(user)
     silent = Mailbox.objects.filter(attempts__gte=SILENT_AFTER, source__active=True).first() if lead else None
-    return Banners(pause, pause is not None and lead, _budget(user) if calls.configured() else None, silent)
+    dead = Webhook.objects.filter(active=True).exclude(disabled_at=None).first() if lead else None
+    return Banners(pause, pause is not None and lead, _budget(user) if calls.configured() else None, silent, dead)
 
 
 def _budget(user: User) -> BudgetBanner | None:

@@ -18,6 +18,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from tickets.lag import lags
 from triage.models import Heartbeat
 from triage.queue import CLUSTERS
 
@@ -54,11 +55,20 @@ def readyz(request: HttpRequest) -> JsonResponse:
     document = {
         "status": "down" if down else "degraded" if degraded else "ok",
         "checks": {name: asdict(finding) for name, finding in findings.items()},
+        "queues": {} if findings["database"].status == "down" else _queues(),
     }
     response = JsonResponse(document, status=503 if down else 200)
     if down:
         response["Retry-After"] = "5"
     return response
+
+
+def _queues() -> dict[str, dict[str, float]]:
+    """What waits, and for how many seconds the oldest of it; nothing where the database does not say."""
+    try:
+        return {lag.queue: {"waiting": lag.waiting, "oldest_seconds": round(lag.oldest_seconds, 1)} for lag in lags()}
+    except (DatabaseError, InterfaceError):
+        return {}
 
 
 def _findings() -> dict[str, Finding]:

@@ -325,7 +325,8 @@ def test_people_are_told_of_it_and_a_webhook_is_lined_up(reviewed: Ticket, agent
         (lead.pk, "Look at this"),
     }
     call = WebhookCall.objects.get()
-    assert call.about == {"rule": {"id": rule.pk, "name": "A rule", "version": 1}, "cause": "changed"}
+    said = {"rule": {"id": rule.pk, "name": "A rule", "version": 1}, "cause": "changed"}
+    assert (call.event, call.about) == ("rule.fired", {**said, "actor": f"rule:{rule.pk}"})
     assert call.correlation_id == "what-a-person-did"
 
 

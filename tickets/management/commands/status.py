@@ -1,4 +1,4 @@
-"""`manage.py status`: what runs, where, and how much waits. Starts nothing."""
+"""`manage.py status`: what runs, where, and how much waits in each queue, and how long. Starts nothing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection
 from django.db.models import Count
 
+from tickets.lag import lags
 from tickets.models import Ticket
 from triage import instance, queue
 from triage.models import Heartbeat, Pause
@@ -50,8 +51,10 @@ class Command(BaseCommand):
             self._line(name, f"{sign}, {queue.unclaimed(name)} bells waiting")
         states = Ticket.objects.order_by("triage_state").values_list("triage_state").annotate(Count("pk"))
         self._line("tickets", ", ".join(f"{count} {state}" for state, count in states) or "none")
+        for lag in lags():
+            self._line(lag.queue, str(lag))
         if pause := Pause.in_force():
             self._line("reading", f"{pause}{f': {pause.reason}' if pause.reason else ''}")
 
     def _line(self, name: str, text: str) -> None:
-        self.stdout.write(f"{name:<12} {text}")
+        self.stdout.write(f"{name:<17} {text}")

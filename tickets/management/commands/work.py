@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import os
@@ -19,7 +20,7 @@ from django.db import close_old_connections, connections
 
 from tickets import tasks
 from triage import queue
-from triage.cluster import STOP_SECONDS, Child, ClusterProcess
+from triage.cluster import NICE, STOP_SECONDS, Child, ClusterProcess
 from triage.models import Heartbeat
 from triage.watch import die_with_parent
 
@@ -58,6 +59,7 @@ class Supervisor:
         self.clusters = [ClusterProcess(name) for name in queue.CLUSTERS]
         supervisor = os.getpid()
         self.tender = Child(lambda: Tender(self.board).run(supervisor=supervisor))
+        self.dispatcher = Child(dispatch_webhooks)
         self.stop = threading.Event()
 
     def run(self) -> None:
@@ -71,6 +73,7 @@ class Supervisor:
                 for number, one in enumerate(self.clusters):
                     self._watch(number, one)
                 self._watch_tender()
+                self._watch_dispatcher()
                 self.stop.wait(1.0)
         finally:
             self._end()
@@ -107,9 +110,16 @@ class Supervisor:
             self.board.tended_at[0] = time.monotonic()
             self.tender.start()
 
+    def _watch_dispatcher(self) -> None:
+        if not self.dispatcher.is_running():
+            if self.dispatcher.pid:
+                logger.error("restarting the process that calls webhooks: it ended")
+            self.dispatcher.start()
+
     def _end(self) -> None:
         """Both clusters at once: each has its time to finish what it holds, then it is killed."""
         self.tender.end()
+        self.dispatcher.end()  # what it was sending is taken up again when its lease runs out
         for one in self.clusters:
             one.ask_to_stop()
         until = time.monotonic() + STOP_SECONDS
@@ -121,6 +131,18 @@ class Supervisor:
         connections.close_all()
         if os.environ.get("TRIAGE_UP") == str(self.parent) and os.getppid() != self.parent:
             _stop_embedded_server_if_unused()
+
+
+def dispatch_webhooks() -> None:
+    """Call webhooks for as long as the supervisor lives: in a process of its own, for it waits for strangers."""
+    from tickets.webhooks.dispatch import Dispatcher  # only here: it takes memory
+
+    async def run() -> None:
+        await Dispatcher().run()
+
+    die_with_parent()
+    os.setpriority(os.PRIO_PROCESS, 0, max(NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+    asyncio.run(run())
 
 
 class Tender:
