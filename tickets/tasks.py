@@ -43,7 +43,8 @@ from tickets.actions.status import close_settled
 from tickets.models import Delivery, Lane, ReplayTicket, Ticket, TriageState
 from tickets.models.work import LEASE, RENEW_EVERY
 from tickets.threads import Threads
-from triage import batches, brake, calls, ledger, window
+from triage import batches, brake, calls, ledger
+from triage import window as request_window
 from triage.queue import Cluster, beat, ring, stopping
 
 log = structlog.get_logger(__name__)
@@ -328,7 +329,7 @@ def tend() -> None:
     firing.note_idle()
     ledger.close_abandoned()
     brake.forget()
-    window.forget()
+    request_window.forget()
     attaching.sweep()
     fitting.take_back_expired()
     fitting.ask_if_due()

@@ -7,7 +7,6 @@ import os
 import secrets
 import sys
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import environ

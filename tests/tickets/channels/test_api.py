@@ -649,6 +649,7 @@ def test_the_documentation_loads_nothing_from_elsewhere(taxonomy: None) -> None:
     described = client.send("get", "/openapi.json").json()["paths"]
     assert set(described) == {
         "/api/v1/tickets",
+        "/api/v1/tickets/bulk",
         "/api/v1/tickets/{number}",
         "/api/v1/tickets/{number}/reprocess",
         "/api/v1/tickets/{number}/approval",

@@ -200,6 +200,7 @@ KEYED: dict[str, tuple[tuple[str, dict[str, Any], str], ...]] = {
     "openapi-view": (("get", {}, "yyyyyyy"),),
     "api-root": (("get", {}, "nnnnnnn"),),
     "create_ticket": (("post", {"title": "A", "description": "B"}, "yfyyyyf"),),
+    "create_tickets": (("post", {"tickets": [{"title": "A", "description": "B"}]}, "yfyyyyf"),),
     "list_tickets": (("get", {}, "yyyyyyy"),),
     "get_ticket": (("get", {}, "ynnyyyy"),),
     "change_ticket": (("patch", {"priority": "P1"}, "ynnyyyf"),),

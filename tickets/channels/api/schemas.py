@@ -5,7 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SkipValidation,
+    StrictBool,
+    StrictInt,
+)
 
 from tickets.channels.api.pages import DEFAULT, MOST
 from tickets.channels.base import (
@@ -25,6 +34,7 @@ StateWord = Literal["submitted", "processing", "triaged", "failed"]
 BandWord = Literal["apply", "suggest", "ask"]
 EngineWord = Literal["local", "model", "rules", "rule", "person"]
 PriorityCode = Literal["P1", "P2", "P3", "P4"]
+MOST_AT_ONCE = 1_000  # tickets of one call
 Words = Annotated[str, BeforeValidator(clean_line)]
 
 
@@ -47,6 +57,16 @@ class NewTicket(Given):
     tier: TierNumber = Field(None, description="1, 2 or 3")
     external_id: Key | None = Field("", description="Your own id; the same one again gives the first ticket back")
     source: Line | None = Field(None, description="The name of a source; the key's own by default")
+
+
+class BulkTicket(NewTicket):
+    idempotency_key: Key | None = Field("", description="As the header Idempotency-Key, for this ticket alone")
+
+
+class NewTickets(Given):
+    """Each ticket is looked at for itself, and its own result says what is wrong with it."""
+
+    tickets: Annotated[list[Annotated[BulkTicket, SkipValidation]], Field(min_length=1, max_length=MOST_AT_ONCE)]
 
 
 class TicketChange(Given):
@@ -241,6 +261,22 @@ class ProblemOut(BaseModel):
     errors: list[dict[str, str]] | None = None
     flags: list[FlagOut] | None = Field(None, description="With code flagged: what an approval has to accept")
     correlation_id: str
+
+
+class RowOut(BaseModel):
+    """What became of one ticket of a call: its own status, with the ticket or with what is wrong."""
+
+    index: int = Field(description="Its place among those that were sent, from 0")
+    status: Literal[200, 201, 403, 409, 422]
+    ticket: KnownTicketOut | None
+    problem: ProblemOut | None
+
+
+class BulkOut(BaseModel):
+    created: int
+    known: int
+    refused: int
+    results: list[RowOut]
 
 
 def _moment(given: Any) -> Any:
