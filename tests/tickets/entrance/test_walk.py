@@ -114,6 +114,11 @@ TABLE = {
     "tickets:firings": READ_BY_LEADS,
     "tickets:rule": ("sfffnnn", "sfffnnf"),  # there is none here
     "tickets:rule-state": (NO_GET, "sfffnnf"),
+    "tickets:api-keys": KEPT_BY_LEADS,
+    "tickets:api-key": READ_BY_LEADS,
+    "tickets:api-key-rotation": LEADS,
+    "tickets:api-key-revocation": LEADS,
+    "tickets:api-key-reversal": LEADS,
     "tickets:webhooks": KEPT_BY_LEADS,
     "tickets:webhook": ("sfffnnn", "sfffnnf"),
     "tickets:github": KEPT_BY_LEADS,
