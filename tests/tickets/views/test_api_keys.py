@@ -92,9 +92,9 @@ def test_rotation_shows_other_letters_and_the_old_ones_go_on_for_the_time_chosen
     key, old = made(desk)
     shown = desk.post(f"{PAGE}{key.pk}/rotation/", {"grace": "24"}).content.decode()
     found = SECRET.search(shown)
-    assert found is not None and found.group(1) != old and "are taken until" in shown
+    assert found is not None and found.group(1) != old and "is taken until" in shown
     assert [ApiClient(secret).send("get", "/stats").status_code for secret in (old, found.group(1))] == [200, 200]
-    assert "Old letters until" in desk.get(PAGE).content.decode()
+    assert "Old key until" in desk.get(PAGE).content.decode()
     ApiKey.objects.update(previous_until=timezone.now())
     assert [ApiClient(secret).send("get", "/stats").status_code for secret in (old, found.group(1))] == [401, 200]
 

@@ -8,12 +8,13 @@ from typing import Annotated, Any
 from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
-from ninja import Header, NinjaAPI, Query
+from ninja import Header, Query
 from ninja.decorators import decorate_view
 
 from tickets.actions import assignment, conversation, intake, replies, review, status
 from tickets.actions import triage as reading
 from tickets.actions.drafts import last_inbound
+from tickets.channels.api.document import DescribedApi
 from tickets.channels.api.incoming import inbound_of, source_of, store_rows
 from tickets.channels.api.keys import BearerKey, HeaderKey, caller, in_the_name_of, tickets_of
 from tickets.channels.api.pages import page
@@ -53,10 +54,18 @@ from tickets.channels.base import clean_line
 from tickets.models import ApiKey, Message, Priority, Status, Ticket, TriageState
 from tickets.similar import similar_to
 
-api = NinjaAPI(
+SCOPE_OF = {
+    **dict.fromkeys(("list_tickets", "get_ticket", "list_comments", "similar_tickets", "classify", "stats"), "read"),
+    **dict.fromkeys(("create_ticket", "create_tickets", "change_ticket", "reprocess_ticket", "add_comment"), "write"),
+    "approve_reply": "approve",
+}
+api = DescribedApi(
     title="Triage Desk",
     version="1",
-    description="Tickets in, decisions out. Every error is a problem document (RFC 9457) with a code.",
+    description="Tickets in, decisions out. Every error is a problem document (RFC 9457) with a code. Every answer "
+    "says how many requests are left to the key; without a key, to the address.",
+    scopes=SCOPE_OF,
+    servers=[{"url": "/"}],
     urls_namespace="tickets:api",
     auth=[BearerKey(), HeaderKey()],
     parser=JsonParser(),

@@ -15,6 +15,7 @@ from pydantic import (
     StrictBool,
     StrictInt,
 )
+from pydantic_core import PydanticCustomError
 
 from tickets.channels.api.pages import DEFAULT, MOST
 from tickets.channels.base import (
@@ -28,6 +29,7 @@ from tickets.channels.base import (
     Title,
     clean_line,
 )
+from tickets.models import Tier
 
 StatusWord = Literal["new", "in_review", "escalated", "waiting", "resolved", "closed"]
 StateWord = Literal["submitted", "processing", "triaged", "failed"]
@@ -44,17 +46,24 @@ class Given(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+WORDS: dict[str, Any] = {"minLength": 1}  # the upper limits hold for what is left of a text when it is cleaned
+PRIORITY: dict[str, Any] = {"examples": ["P1", "high"]}
+TIER: dict[str, Any] = {"enum": [*Tier.values, None]}
+
+
 class RequesterIn(Given):
-    email: RequiredAddress
+    email: RequiredAddress = Field(json_schema_extra={"format": "email"})
     name: PersonName | None = ""
 
 
 class NewTicket(Given):
-    title: Title
-    description: Body
+    title: Title = Field(description="Up to 300 characters", json_schema_extra=WORDS)
+    description: Body = Field(description="Up to 100,000 characters", json_schema_extra=WORDS)
     requester: RequesterIn | None = None
-    priority: PriorityWord = Field(None, description="P1 to P4, or urgent, high, medium, normal, low")
-    tier: TierNumber = Field(None, description="1, 2 or 3")
+    priority: PriorityWord = Field(
+        None, description="P1 to P4, or urgent, high, medium, normal, low", json_schema_extra=PRIORITY
+    )
+    tier: TierNumber = Field(None, description="1, 2 or 3", json_schema_extra=TIER)
     external_id: Key | None = Field("", description="Your own id; the same one again gives the first ticket back")
     source: Line | None = Field(None, description="The name of a source; the key's own by default")
 
@@ -89,7 +98,7 @@ class TicketChange(Given):
 
 
 class NewComment(Given):
-    text: Body
+    text: Body = Field(json_schema_extra=WORDS)
 
 
 class Approval(Given):
@@ -101,8 +110,8 @@ class Approval(Given):
 
 
 class Text(Given):
-    title: Title
-    description: Body
+    title: Title = Field(json_schema_extra=WORDS)
+    description: Body = Field(json_schema_extra=WORDS)
 
 
 class RequesterOut(BaseModel):
@@ -284,11 +293,15 @@ def _moment(given: Any) -> Any:
     return given.replace(" ", "+") if isinstance(given, str) and given.count(" ") == 1 and "T" in given else given
 
 
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _utc(moment: datetime) -> datetime:
+    """In UTC: ISO 8601 knows offsets that PostgreSQL does not."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if not 1 < aware.year < 9999:
+        raise PydanticCustomError("not_a_date", "This date is out of range.")
+    return aware.astimezone(UTC)
 
 
-Moment = Annotated[datetime, BeforeValidator(_moment), AfterValidator(_aware)]
+Moment = Annotated[datetime, BeforeValidator(_moment), AfterValidator(_utc)]
 
 
 class Filters(BaseModel):
