@@ -16,7 +16,6 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils import timezone
 
 from tickets.actions import assignment, fitting, intake, review, status, triage
 from tickets.actions.decided import LABELS
@@ -25,7 +24,6 @@ from tickets.actions.review import DECIDED_BY_PEOPLE
 from tickets.channels import CHANNELS
 from tickets.entrance.backend import reaches_administration
 from tickets.models import (
-    SCOPES,
     SUBJECT_LIMIT,
     Agent,
     ApiKey,
@@ -59,11 +57,10 @@ if TYPE_CHECKING:
     StackedInline = admin.StackedInline[Any, Any]
     PeopleAdmin = UserAdmin[User]
     _TicketForm = forms.ModelForm[Ticket]
-    _KeyForm = forms.ModelForm[ApiKey]
     _SourceForm = forms.ModelForm[Source]
 else:
     Admin, Inline, StackedInline, PeopleAdmin = admin.ModelAdmin, admin.TabularInline, admin.StackedInline, UserAdmin
-    _TicketForm = _KeyForm = _SourceForm = forms.ModelForm
+    _TicketForm = _SourceForm = forms.ModelForm
 
 admin.site.site_header = "Triage Desk settings"
 admin.site.site_title = "Settings"
@@ -251,50 +248,12 @@ class AgentAdmin(ReadOnly, Admin):
     search_fields = ("user__username", "user__first_name", "user__last_name")
 
 
-class KeyForm(_KeyForm):
-    scopes = forms.MultipleChoiceField(
-        choices=[(scope, scope) for scope in SCOPES], widget=forms.CheckboxSelectMultiple, initial=["read", "write"]
-    )
-
-    class Meta:
-        model = ApiKey
-        fields = ("name", "scopes", "source", "user")
-
-    def clean(self) -> dict[str, Any]:
-        values = super().clean() or self.cleaned_data
-        if "approve" in values.get("scopes", []) and not values.get("user"):
-            self.add_error("user", "The scope approve needs a person in whose name the key approves.")
-        if values.get("user"):
-            try:
-                review.require_decider(values["user"])
-            except Refused as refused:
-                self.add_error("user", refused.sentence)
-        return values
-
-
 @admin.register(ApiKey)
-class ApiKeyAdmin(Admin):
-    list_display = ("name", "prefix", "scopes", "source", "user", "last_used_at", "revoked_at")
+class ApiKeyAdmin(ReadOnly, Admin):
+    """To be looked at: keys are made, given other letters and revoked on the page API keys."""
+
+    list_display = ("name", "prefix", "scopes", "source", "user", "last_used_at", "expires_at", "revoked_at")
     list_select_related = ("source", "user")
-    form = KeyForm
-    actions = ("revoke",)
-
-    def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
-        return obj is None and super().has_change_permission(request)  # a key is made, used, revoked; never changed
-
-    def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
-        return False
-
-    def save_model(self, request: HttpRequest, obj: ApiKey, form: forms.ModelForm[ApiKey], change: bool) -> None:
-        """Mint the key, keep its digest, show it once."""
-        key, obj.prefix, obj.digest = ApiKey.mint()
-        super().save_model(request, obj, form, change)
-        self.message_user(request, f"The key, shown this once: {key}", messages.WARNING)
-
-    @admin.action(description="Revoke", permissions=["change"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        count = queryset.filter(revoked_at=None).update(revoked_at=timezone.now())
-        self.message_user(request, f"{count} keys are revoked.")
 
 
 class AttemptInline(ReadOnly, Inline):

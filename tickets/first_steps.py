@@ -115,7 +115,7 @@ def _api_key() -> Step:
         "api_key",
         "Make an API key",
         "Other systems send tickets with it, and read what became of them.",
-        done=ApiKey.objects.filter(revoked_at=None).exists(),
-        address="/admin/tickets/apikey/add/",
+        done=ApiKey.objects.in_force().exists(),
+        address="/settings/api-keys/#new-key",
         address_word="New key",
     )

@@ -44,6 +44,7 @@ from tickets.models import Lane, ReplayTicket, Ticket, TriageState
 from tickets.models.work import LEASE, RENEW_EVERY
 from tickets.threads import Threads
 from triage import batches, brake, calls, ledger
+from triage import window as request_window
 from triage.queue import Cluster, beat, ring, stopping
 
 log = structlog.get_logger(__name__)
@@ -246,6 +247,7 @@ def tend() -> None:
     firing.note_idle()
     ledger.close_abandoned()
     brake.forget()
+    request_window.forget()
     attaching.sweep()
     calling.forget()
     fitting.take_back_expired()

@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from tickets.consumers import DeskConsumer
 from tickets.views import (
+    api_keys,
     assignment,
     attachments,
     bulk,
@@ -99,6 +100,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         webhook_calls.redelivery,
         name="webhook-redelivery",
     ),
+    path("settings/api-keys/", api_keys.page, name="api-keys"),
+    path("settings/api-keys/<int:pk>/", api_keys.one, name="api-key"),
+    path("settings/api-keys/<int:pk>/rotation/", api_keys.rotation, name="api-key-rotation"),
+    path("settings/api-keys/<int:pk>/revocation/", api_keys.revocation, name="api-key-revocation"),
+    path("settings/api-keys/<int:pk>/revocation/reversal/", api_keys.reversal, name="api-key-reversal"),
     path("settings/github/", github.page, name="github"),
     path("settings/github/accounts/new/", github.new_account, name="new-github-account"),
     path("settings/github/accounts/<int:pk>/", github.account, name="github-account"),

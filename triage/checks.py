@@ -131,6 +131,19 @@ def providers(**_: Any) -> Iterable[CheckMessage]:
             )
 
 
+@checks.register(Tags.security)
+def origins(**_: Any) -> Iterable[CheckMessage]:
+    """Each by its name: a page of any origin could use a key that it gets hold of."""
+    for origin in settings.CORS_ALLOWED_ORIGINS:
+        parts = urlsplit(origin)
+        if not _is_address(origin, ("http", "https")) or parts.path or parts.query or parts.username:
+            yield Error(
+                f"TRIAGE_API_ORIGINS names what is no origin: {origin!r}.",
+                hint="List origins such as https://shop.example.org, without a path. No sign stands for all of them.",
+                id="triage.E008",
+            )
+
+
 @checks.register(Tags.security, deploy=True)
 def allowed_hosts(**_: Any) -> Iterable[CheckMessage]:
     if "*" in settings.ALLOWED_HOSTS:

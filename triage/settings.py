@@ -3,100 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import secrets
 import sys
-import zoneinfo
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import environ
-from django.core.exceptions import ImproperlyConfigured
 
 from triage.logs import json_logging
 from triage.media_types import TYPES
 from triage.proxies import networks
+from triage.variables import UNREADABLE
+from triage.variables import by_operation as _by_operation
+from triage.variables import cap as _cap
+from triage.variables import database as _database
+from triage.variables import log_level as _log_level
+from triage.variables import number as _number
+from triage.variables import read as _read
+from triage.variables import time_zone as _time_zone
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
 if (BASE_DIR / ".env").is_file():
     environ.Env.read_env(BASE_DIR / ".env")
 
-# Variables that hold what cannot be read, and why. Their defaults stand in, and the system checks refuse to go on.
-UNREADABLE: dict[str, str] = {}
-
-
-OPERATIONS = ("classify", "draft", "summary", "repair")
-
-
-def _read(name: str, read: Callable[[str], Any], default: str) -> Any:
-    try:
-        return read(env.str(name, default="") or default)
-    except (ValueError, ImproperlyConfigured) as problem:
-        UNREADABLE[name] = str(problem)
-        return read(default)
-
-
-def _number(kind: type[int] | type[float], least: float, most: float = math.inf) -> Callable[[str], Any]:
-    def read(given: str) -> Any:
-        try:
-            number = kind(given)
-        except ValueError:
-            raise ValueError(f"{given!r} is no {'whole ' if kind is int else ''}number") from None
-        if not least <= number <= most or math.isinf(number):  # nor is "not a number" between any two
-            limits = f"{least:g} or more" if math.isinf(most) else f"between {least:g} and {most:g}"
-            raise ValueError(f"{given} is not {limits}")
-        return number
-
-    return read
-
-
-def _time_zone(given: str) -> str:
-    try:
-        zoneinfo.ZoneInfo(given)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f"there is no time zone {given!r}") from None
-    return given
-
-
-def _log_level(given: str) -> str:
-    if given.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
-        raise ValueError(f"there is no level {given!r}")
-    return given.upper()
-
-
-def _by_operation(*usual: int) -> Callable[[str], dict[str, int]]:
-    """Reads "classify=800,draft=600": what is not named stays as usual, given in the order of OPERATIONS."""
-
-    def read(given: str) -> dict[str, int]:
-        chosen = dict(zip(OPERATIONS, usual, strict=True))
-        for pair in filter(None, (part.strip() for part in given.split(","))):
-            name, _, number = (part.strip() for part in pair.partition("="))
-            if name not in chosen or not number.isdecimal() or int(number) < 1:
-                raise ValueError(f"{pair!r} is not one of {', '.join(OPERATIONS)} with a number, such as draft=600")
-            chosen[name] = int(number)
-        return chosen
-
-    return read
-
-
-def _cap(given: str) -> int | None:
-    if given and not given.isdecimal():
-        raise ValueError("not a whole number")
-    return int(given) if given else None
-
-
-def _database(url: str) -> dict[str, Any]:
-    if url and urlsplit(url).scheme not in ("postgres", "postgresql", "psql", "pgsql"):
-        raise ValueError("not an address of a PostgreSQL server")
-    return environ.Env.db_url_config(url) if url else {"ENGINE": "django.db.backends.dummy"}
-
-
 from triage.accounts import *  # noqa: E402, F403  how people sign in; it reads the environment, .env included
 from triage.accounts import ORIGINS  # noqa: E402
+from triage.origins import *  # noqa: E402, F403  who may call the API from a page elsewhere
 from triage.senders import ANYMAIL  # noqa: E402, F401  who hands over mail by webhook
 
 VAR = Path(env.str("TRIAGE_VAR", default=str(BASE_DIR / "var"))).resolve()
@@ -164,6 +98,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "channels",
+    "corsheaders",
     "csp",
     "django_htmx",
     "django_q",
@@ -178,6 +113,8 @@ MIDDLEWARE = [
     "triage.correlation.CorrelationMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",  # for the API alone, before whatever answers
+    "tickets.channels.api.limits.LimitMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -292,6 +229,10 @@ MCP_PER_MINUTE = _read("TRIAGE_MCP_PER_MINUTE", _number(int, 0), "120")  # reque
 GITHUB_WINDOW = _read("TRIAGE_GITHUB_WINDOW", _number(int, 1, 3_600), "60")
 GITHUB_PER_WINDOW = _read("TRIAGE_GITHUB_PER_WINDOW", _number(int, 0), "6000")
 GITHUB_REFUSED_PER_WINDOW = _read("TRIAGE_GITHUB_REFUSED_PER_WINDOW", _number(int, 0), "100")
+# Requests to the API: so many seconds, within them so many of one key, and of one address without a key; 0: no limit.
+API_WINDOW = _read("TRIAGE_API_WINDOW", _number(int, 1, 3_600), "60")
+API_PER_WINDOW = _read("TRIAGE_API_PER_WINDOW", _number(int, 0), "6000")
+API_KEYLESS_PER_WINDOW = _read("TRIAGE_API_KEYLESS_PER_WINDOW", _number(int, 0), "100")
 UNDO_SECONDS = _read("TRIAGE_UNDO_SECONDS", _number(int, 0, 300), "10")  # to take back a reply that was approved
 CLOSE_AFTER_DAYS = _read("TRIAGE_CLOSE_AFTER_DAYS", _number(int, 0, 36_500), "7")
 

@@ -18,7 +18,7 @@ INSIDE = ("/", "/tickets/", "/tickets/?status=escalated", "/tickets/?q=nothing-h
           "/settings/security/passkeys/new/", "/settings/security/password/", "/settings/people/",
           "/settings/people/1/", "/settings/security-log/", "/replays/", "/replays/new/",
           "/settings/sla/", "/settings/sla/new/", "/settings/calendars/", "/settings/calendars/new/",
-          "/settings/teams/", "/tickets/999999/", "/tickets/?open={number}")  # fmt: skip
+          "/settings/teams/", "/settings/api-keys/", "/tickets/999999/", "/tickets/?open={number}")  # fmt: skip
 OUTSIDE = ("/sign-in/", "/sign-in/forgotten/", "/sign-in/ended/", "/invitation/forged/", "/support/",
            "/support/t/forged/")  # fmt: skip
 

@@ -33,6 +33,10 @@ def test_a_desk_with_nothing_set_passes() -> None:
         ("GITHUB_CLIENT_ID", "desk", "triage.E007"),
         ("OIDC_ISSUER", "https://id.example.com", "triage.E007"),
         ("GITHUB_URL", "http://git.example.com", "triage.E007"),
+        ("CORS_ALLOWED_ORIGINS", ["*"], "triage.E008"),
+        ("CORS_ALLOWED_ORIGINS", ["null"], "triage.E008"),
+        ("CORS_ALLOWED_ORIGINS", ["shop.example.org"], "triage.E008"),
+        ("CORS_ALLOWED_ORIGINS", ["https://shop.example.org/page"], "triage.E008"),
         ("UNREADABLE", {"PORT": "no number"}, "triage.E000"),
     ],
 )
@@ -47,11 +51,12 @@ def test_it_names_what_is_wrong(settings: Settings, name: str, value: object, ex
         ("REDIS_URL", "rediss://cache:6379/0"),
         ("REDIS_URL", "unix:///run/redis.sock"),
         ("BASE_URL", "https://desk.example.com"),
+        ("CORS_ALLOWED_ORIGINS", ["https://shop.example.org", "http://localhost:3000"]),
     ],
 )
-def test_it_accepts_what_is_right(settings: Settings, name: str, value: str) -> None:
+def test_it_accepts_what_is_right(settings: Settings, name: str, value: object) -> None:
     setattr(settings, name, value)
-    assert not ids() & {"triage.E002", "triage.E003"}
+    assert not ids() & {"triage.E002", "triage.E003", "triage.E008"}
 
 
 def test_a_provider_that_is_wholly_set_passes(settings: Settings) -> None:

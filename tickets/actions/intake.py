@@ -42,7 +42,7 @@ def receive(
     source's own door, unless one door brings the tickets of several sources. Raises Conflict when an idempotency key
     comes again with another content or for another source. `quiet` sends no receipt; `message_id` is a mail's own.
     """
-    key = f"{(sender or source).pk}:{inbound.idempotency_key}" if inbound.idempotency_key else ""
+    key = key_of(inbound, source, sender)
     known = _known(inbound, source, key)
     if known is not None:
         return known
@@ -67,28 +67,29 @@ def digest_of(inbound: Inbound) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _known(inbound: Inbound, source: Source, key: str) -> Receipt | None:
-    tickets = Ticket.everything.select_related("requester", "source")  # what was deleted is not stored anew
-    if key:
-        ticket = tickets.filter(idempotency_key=key).first()
-        if ticket is not None:
-            if ticket.source_id != source.pk or ticket.intake_digest != digest_of(inbound):
-                raise Conflict(
-                    "idempotency_key_reused",
-                    "This Idempotency-Key was used with another body. Use a new key for a new ticket.",
-                )
-            return Receipt(ticket, created=False)
-    if inbound.external_id:
-        ticket = tickets.filter(source=source, external_id=inbound.external_id).first()
-        if ticket is not None:
-            return Receipt(ticket, created=False)
-    return None
+def key_of(inbound: Inbound, source: Source, sender: Source | None = None) -> str:
+    """Its idempotency key as a ticket keeps it; empty without one."""
+    return f"{(sender or source).pk}:{inbound.idempotency_key}" if inbound.idempotency_key else ""
 
 
-def _store(inbound: Inbound, source: Source, key: str, message_id: str) -> tuple[Ticket, Message]:
+def first_of(inbound: Inbound, source: Source, *, keyed: Ticket | None, named: Ticket | None) -> Ticket | None:
+    """The ticket that it was stored as before: `keyed` has its idempotency key, `named` its external id there.
+
+    Raises Conflict when the key came with another content or for another source.
+    """
+    if keyed is None:
+        return named
+    if keyed.source_id != source.pk or keyed.intake_digest != digest_of(inbound):
+        raise Conflict(
+            "idempotency_key_reused", "This Idempotency-Key was used with another body. Use a new key for a new ticket."
+        )
+    return keyed
+
+
+def ticket_of(inbound: Inbound, source: Source, key: str, requester: Requester | None) -> Ticket:
+    """What came in as a ticket that is not stored yet."""
     now = timezone.now()
-    requester = requester_of(inbound.requester_email, inbound.requester_name)
-    ticket = Ticket.objects.create(
+    return Ticket(
         subject=inbound.title,
         excerpt=excerpt_of(inbound.text),
         requester=requester,
@@ -105,14 +106,35 @@ def _store(inbound: Inbound, source: Source, key: str, message_id: str) -> tuple
         # Its reading reckons what is promised to it; the clock does where no reading comes.
         sla_look_at=now + UNREAD if inbound.lane == Lane.INTERACTIVE else None,
     )
-    message = Message.objects.create(
+
+
+def first_message(ticket: Ticket, inbound: Inbound, message_id: str = "") -> Message:
+    """The customer's words of a stored ticket, not stored yet."""
+    return Message(
         ticket=ticket,
         kind=Message.Kind.INBOUND,
         text=inbound.text,
-        requester=requester,
+        requester=ticket.requester,
         message_id=message_id,
-        created_at=inbound.created_at or now,
+        created_at=ticket.created_at,
     )
+
+
+def _known(inbound: Inbound, source: Source, key: str) -> Receipt | None:
+    tickets = Ticket.everything.select_related("requester", "source")  # what was deleted is not stored anew
+    keyed = tickets.filter(idempotency_key=key).first() if key else None
+    named = None
+    if keyed is None and inbound.external_id:
+        named = tickets.filter(source=source, external_id=inbound.external_id).first()
+    ticket = first_of(inbound, source, keyed=keyed, named=named)
+    return Receipt(ticket, created=False) if ticket else None
+
+
+def _store(inbound: Inbound, source: Source, key: str, message_id: str) -> tuple[Ticket, Message]:
+    ticket = ticket_of(inbound, source, key, requester_of(inbound.requester_email, inbound.requester_name))
+    ticket.save(force_insert=True)
+    message = first_message(ticket, inbound, message_id)
+    message.save(force_insert=True)
     return ticket, message
 
 

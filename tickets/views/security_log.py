@@ -101,10 +101,16 @@ def _sentence(row: SecurityEvent, names: dict[int, str], teams: dict[int, str]) 
         ("import", "added"): f"imported the file {held.get('file')} into {held.get('source')}",
         ("export", "added"): f"exported {_tickets(held)}",
         ("key", "added"): f"made the API key {held.get('name')}",
-        ("key", "changed"): f"revoked an API key{' of ' + whom if row.person else ''}",
+        ("key", "changed"): f"{_key_change(row.after)} an API key{' of ' + whom if row.person else ''}",
         ("key", "removed"): f"deleted the API key {held.get('name')}",
     }
     return words.get((row.noun, row.verb), f"{row.verb} a {row.noun} of {whom}")
+
+
+def _key_change(after: dict[str, Any]) -> str:
+    if "revoked_at" in after:
+        return "revoked" if after["revoked_at"] else "brought back"
+    return "gave other letters to" if "prefix" in after else "changed"
 
 
 def _sessions(held: dict[str, Any]) -> str:

@@ -42,6 +42,7 @@ PAGES = (
     SettingsPage("E-mail", "tickets:mailboxes", leads),
     SettingsPage("Rules", "tickets:rules", leads),
     SettingsPage("GitHub", "tickets:github", lambda user: leads(user) or oversees(user)),
+    SettingsPage("API keys", "tickets:api-keys", lambda user: leads(user) or oversees(user)),
     SettingsPage("Webhooks", "tickets:webhooks", leads),
     SettingsPage("Imports", "tickets:imports", lambda user: leads(user) or oversees(user)),
     SettingsPage("SLA", "tickets:policies", leads),

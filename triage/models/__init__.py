@@ -9,6 +9,7 @@ from triage.models.pause import Pause
 from triage.models.price import Cost, Price, Tokens
 from triage.models.server import ModelServer
 from triage.models.user import User
+from triage.models.window import Window
 
 __all__ = [
     "Allowance",
@@ -30,4 +31,5 @@ __all__ = [
     "Spending",
     "Tokens",
     "User",
+    "Window",
 ]

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from analytics.models import Summary
 from tickets.models import (
+    ApiKey,
     Attachment,
     BulkRun,
     Calendar,
@@ -82,6 +83,7 @@ def furnish(people: dict[str, User | None], ticket: Ticket, other: Ticket) -> Wo
     bulk = BulkRun.objects.create(by=agent, kind="tag")
     invitation = Invitation.objects.create(email="new@example.org", invited_by=admin)
     session = UserSession.objects.create(user=agent, ip="127.0.0.1", session_key="k" * 32, user_agent="x")
+    key = ApiKey.objects.create(name="Shop", prefix="td_1", digest="1", scopes=["read"], source=ticket.source)
     person = {"pk": agent.pk}
     named: dict[str, dict[str, Any]] = {
         "tickets:comment": {"pk": comment.pk},
@@ -101,6 +103,7 @@ def furnish(people: dict[str, User | None], ticket: Ticket, other: Ticket) -> Wo
         "tickets:invitation-revocation": {"pk": invitation.pk},
         "tickets:invitation": {"signed": invitation.signed_id},
         "tickets:session-end": {"pk": session.pk},
+        **{f"tickets:api-key{what}": {"pk": key.pk} for what in ("", "-rotation", "-revocation", "-reversal")},
         **dict.fromkeys(
             ("tickets:person", "tickets:deactivation", "tickets:factors-removal", "tickets:person-sessions-end"), person
         ),

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import Annotated, Any
 
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
-from ninja import Header, NinjaAPI, Query
-from ninja.parser import Parser
-from pydantic import ValidationError
+from ninja import Header, Query
+from ninja.decorators import decorate_view
 
 from tickets.actions import assignment, conversation, intake, replies, review, status
 from tickets.actions import triage as reading
 from tickets.actions.drafts import last_inbound
+from tickets.channels.api.document import DescribedApi
+from tickets.channels.api.incoming import inbound_of, source_of, store_rows
 from tickets.channels.api.keys import BearerKey, HeaderKey, caller, in_the_name_of, tickets_of
 from tickets.channels.api.pages import page
 from tickets.channels.api.present import (
@@ -31,6 +30,7 @@ from tickets.channels.api.problems import Problem, handle_errors_of, invalid
 from tickets.channels.api.schemas import (
     Approval,
     ApprovalOut,
+    BulkOut,
     CommentOut,
     CommentPage,
     DecidedOut,
@@ -39,6 +39,7 @@ from tickets.channels.api.schemas import (
     KnownTicketOut,
     NewComment,
     NewTicket,
+    NewTickets,
     Paging,
     ProblemOut,
     SimilarPage,
@@ -48,42 +49,29 @@ from tickets.channels.api.schemas import (
     TicketOut,
     TicketPage,
 )
-from tickets.channels.base import Inbound, clean_line, complaints
-from tickets.models import ApiKey, Message, Priority, Source, Status, Ticket, TriageState
+from tickets.channels.api.wire import JsonParser, answer, of_many_tickets
+from tickets.channels.base import clean_line
+from tickets.models import ApiKey, Message, Priority, Status, Ticket, TriageState
 from tickets.similar import similar_to
 
-BODY_LIMIT = 1_000_000  # bytes; the longest description, every character escaped, is 600,000
-NAMES = {"text": "description", "idempotency_key": "Idempotency-Key"}
-
-
-class JsonParser(Parser):
-    """JSON and nothing else, of a size that a ticket can have."""
-
-    def parse_body(self, request: HttpRequest) -> Any:
-        kind = request.content_type or ""
-        if kind != "application/json" and not kind.endswith("+json"):
-            raise Problem(415)
-        if len(request.body) > BODY_LIMIT:
-            raise Problem(413)
-        return json.loads(request.body)
-
-
-SOURCE_NAME = 100  # characters, as the model has it
-api = NinjaAPI(
+SCOPE_OF = {
+    **dict.fromkeys(("list_tickets", "get_ticket", "list_comments", "similar_tickets", "classify", "stats"), "read"),
+    **dict.fromkeys(("create_ticket", "create_tickets", "change_ticket", "reprocess_ticket", "add_comment"), "write"),
+    "approve_reply": "approve",
+}
+api = DescribedApi(
     title="Triage Desk",
     version="1",
-    description="Tickets in, decisions out. Every error is a problem document (RFC 9457) with a code.",
+    description="Tickets in, decisions out. Every error is a problem document (RFC 9457) with a code. Every answer "
+    "says how many requests are left to the key; without a key, to the address.",
+    scopes=SCOPE_OF,
+    servers=[{"url": "/"}],
     urls_namespace="tickets:api",
     auth=[BearerKey(), HeaderKey()],
     parser=JsonParser(),
 )
 handle_errors_of(api)
 PROBLEMS: dict[Any, Any] = dict.fromkeys((400, 401, 403, 404, 409, 413, 415, 422), ProblemOut)
-
-
-def answer(content: Any, *, code: int = 200) -> HttpResponse:
-    """JSON as it is: the declared schemas are documentation, and a test holds the answers to them."""
-    return HttpResponse(json.dumps(content, cls=DjangoJSONEncoder), status=code, content_type="application/json")
 
 
 def known_only(request: HttpRequest, parameters: type[Any]) -> None:
@@ -117,20 +105,7 @@ def create_ticket(
     gives 409.
     """
     key = caller(request, "write")
-    source = _source(key, body.source)
-    try:
-        inbound = Inbound(
-            title=body.title,
-            text=body.description,
-            requester_email=body.requester.email if body.requester else None,
-            requester_name=(body.requester.name or "") if body.requester else "",
-            external_id=body.external_id or "",
-            idempotency_key=idempotency_key,
-            priority=body.priority,
-            tier=body.tier,
-        )
-    except ValidationError as error:
-        raise invalid(*((NAMES.get(name, name), said) for name, said in complaints(error).items())) from error
+    inbound, source = inbound_of(body, idempotency_key), source_of(key, body.source)
     with in_the_name_of(key):
         receipt = intake.receive(inbound, source=source, sender=key.source)
     if receipt.created:
@@ -141,18 +116,18 @@ def create_ticket(
     return answer(present_known(receipt.ticket))  # it went to a team that the key's person is not in
 
 
-def _source(key: ApiKey, name: str | None) -> Source:
-    """The source a ticket names, made when it is new: one client may bring the tickets of several systems."""
-    source = key.source
-    if name and name != source.name:
-        if len(name) > SOURCE_NAME:
-            raise invalid(("source", f"Keep the name of a source under {SOURCE_NAME} characters."))
-        source, _ = Source.objects.get_or_create(name=name, defaults={"kind": "api"})
-        if source.kind != "api":
-            raise invalid(("source", "Tickets of this source do not come in through the API. Name another one."))
-    if not source.active:
-        raise Problem(403, "source_inactive", f"The source {source.name} takes no tickets now.")
-    return source
+@api.post("/tickets/bulk", response={200: BulkOut, **PROBLEMS}, summary="Create up to 1,000 tickets")
+@decorate_view(of_many_tickets)
+def create_tickets(request: HttpRequest, body: NewTickets) -> HttpResponse:
+    """Store many tickets, each as if it had come alone: `results` has an answer for each, in the order given.
+
+    `status` of a result is what the single call would have answered: 201 with the new ticket, 200 with the first one
+    where its idempotency_key or external_id was known, 409 or 422 with the problem of this one. What is wrong with one
+    is no matter to the others. Where the call broke off, send it again: with ids nothing is stored twice.
+    """
+    key = caller(request, "write")
+    with in_the_name_of(key):
+        return answer(store_rows(key, body.tickets))
 
 
 @api.get("/tickets", response={200: TicketPage, **PROBLEMS}, summary="List tickets, newest first")

@@ -14,29 +14,54 @@ from tickets.models import ApiKey, Ticket
 from tickets.models.ticket import TicketQuerySet
 from triage.correlation import acting
 from triage.models import User
+from triage.proxies import address_of
+
+HEADER = "X-API-KEY"
+_FOUND = "_api_keys"  # of a request: the same key is asked for by the limit and by the endpoint
 
 
-def find_key(given: str | None) -> ApiKey | None:
-    """The key in force with these letters. A key of a person who left is none."""
-    if not given:
+def found_by(request: HttpRequest, secret: str) -> ApiKey | None:
+    """The key in force with these letters; the database is asked once a request. Its use is noted."""
+    found: dict[str, ApiKey | None] = request.__dict__.setdefault(_FOUND, {})
+    secret = secret.strip()
+    if secret not in found:
+        keys = ApiKey.objects.select_related("source", "user")
+        key = keys.in_force().of_secret(secret).first() if secret else None
+        if key is not None:
+            address = address_of(request.META.get("REMOTE_ADDR", ""))
+            key.touch(str(address) if address else None)
+        found[secret] = key
+    return found[secret]
+
+
+def carried(request: HttpRequest) -> str:
+    """The letters that a request carries, in force or not: those of `Authorization: Bearer` before the other header."""
+    word, _, secret = request.headers.get("Authorization", "").partition(" ")
+    return (secret if word.lower() == "bearer" else request.headers.get(HEADER, "")).strip()
+
+
+def _key(request: HttpRequest, secret: str | None) -> ApiKey | None:
+    if not secret:
         return None
-    key = ApiKey.objects.select_related("source", "user").filter(digest=ApiKey.digest_of(given.strip())).first()
-    if key is None or key.revoked_at is not None or (key.user is not None and not key.user.is_active):
-        raise Problem(401, "unknown_key", "This API key is not known here, or it was revoked.")
-    key.touch()
-    return key
+    key = found_by(request, secret)
+    if key is not None:
+        return key
+    late = ApiKey.objects.of_secret(secret.strip()).filter(revoked_at=None).first()
+    if late is not None and late.has_run_out:
+        raise Problem(401, "key_expired", f"This API key ran out on {late.expires_at:%Y-%m-%d}. Make another one.")
+    raise Problem(401, "unknown_key", "This API key is not known here, or it was revoked.")
 
 
 class BearerKey(HttpBearer):
     def authenticate(self, request: HttpRequest, token: str) -> ApiKey | None:
-        return find_key(token)
+        return _key(request, token)
 
 
 class HeaderKey(APIKeyHeader):
-    param_name = "X-API-KEY"
+    param_name = HEADER
 
     def authenticate(self, request: HttpRequest, key: str | None) -> ApiKey | None:
-        return find_key(key)
+        return _key(request, key)
 
 
 def caller(request: HttpRequest, scope: str) -> ApiKey:

@@ -52,14 +52,15 @@ def invalid(*errors: tuple[str, str]) -> Problem:
     return Problem(422, "invalid", " ".join(f"{field}: {sentence}" for field, sentence in errors), errors=errors)
 
 
-def problem_response(
+def document_of(
     status: int,
     code: str = "",
     detail: str = "",
     *,
     errors: Iterable[tuple[str, str]] = (),
     flags: Iterable[Mapping[str, str]] = (),
-) -> JsonResponse:
+) -> dict[str, Any]:
+    """A problem document; what is not given is usual for its status."""
     usual_code, usual_detail = USUAL.get(status, USUAL[400 if status < 500 else 500])
     document: dict[str, Any] = {
         "type": "about:blank",
@@ -74,6 +75,18 @@ def problem_response(
         document["errors"] = named
     if flags:
         document["flags"] = list(flags)
+    return document
+
+
+def problem_response(
+    status: int,
+    code: str = "",
+    detail: str = "",
+    *,
+    errors: Iterable[tuple[str, str]] = (),
+    flags: Iterable[Mapping[str, str]] = (),
+) -> JsonResponse:
+    document = document_of(status, code, detail, errors=errors, flags=flags)
     response = JsonResponse(document, status=status, content_type=MEDIA_TYPE)
     if status == 401:
         response["WWW-Authenticate"] = 'Bearer realm="Triage Desk"'
@@ -104,30 +117,45 @@ def _own(request: HttpRequest, error: Problem) -> HttpResponse:
     return problem_response(error.status, error.code, error.detail, errors=error.errors)
 
 
-def _refused(request: HttpRequest, error: Refused) -> HttpResponse:
+def refusal(error: Refused) -> Problem:
+    """What an action refused, as a problem."""
     named = [(error.field, error.sentence)] if error.field else []
+    return Problem(STATUS_OF.get(type(error), 422), error.code, error.sentence, errors=named)
+
+
+def _refused(request: HttpRequest, error: Refused) -> HttpResponse:
+    problem = refusal(error)
     flags = [{"kind": flag.kind, "words": flag.words} for flag in error.flags] if isinstance(error, Flagged) else []
-    return problem_response(STATUS_OF.get(type(error), 422), error.code, error.sentence, errors=named, flags=flags)
+    return problem_response(problem.status, problem.code, problem.detail, errors=problem.errors, flags=flags)
 
 
 def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
-    named: dict[str, str] = {}
+    placed = []
     for complaint in error.errors:
         place = list(complaint["loc"])
         if place[:1] == ["body"]:
             place = place[2:]  # "body", then the name of our own argument
         elif place[:1] in (["query"], ["header"], ["path"]):
             place = place[1:]
+        placed.append({**complaint, "loc": place})
+    return _own(request, invalid(*named_by(placed).items()))
+
+
+def named_by(complaints: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """{field: sentence} of pydantic's complaints, the first of each field."""
+    named: dict[str, str] = {}
+    for complaint in complaints:
+        place = complaint["loc"]
         field = ".".join(str(part) for part in place if not _is_member_of_union(part)) or "body"
         named.setdefault(field, _sentence(complaint))
-    return _own(request, invalid(*named.items()))
+    return named
 
 
 def _is_member_of_union(part: Any) -> bool:
     return isinstance(part, str) and ("[" in part or part in ("str", "int", "constrained-str", "none"))
 
 
-def _sentence(complaint: dict[str, Any]) -> str:
+def _sentence(complaint: Mapping[str, Any]) -> str:
     if complaint["type"] == "missing":
         return "This field is required."
     if complaint["type"] == "extra_forbidden":

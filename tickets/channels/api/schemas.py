@@ -5,7 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SkipValidation,
+    StrictBool,
+    StrictInt,
+)
+from pydantic_core import PydanticCustomError
 
 from tickets.channels.api.pages import DEFAULT, MOST
 from tickets.channels.base import (
@@ -19,12 +29,14 @@ from tickets.channels.base import (
     Title,
     clean_line,
 )
+from tickets.models import Tier
 
 StatusWord = Literal["new", "in_review", "escalated", "waiting", "resolved", "closed"]
 StateWord = Literal["submitted", "processing", "triaged", "failed"]
 BandWord = Literal["apply", "suggest", "ask"]
 EngineWord = Literal["local", "model", "rules", "rule", "person"]
 PriorityCode = Literal["P1", "P2", "P3", "P4"]
+MOST_AT_ONCE = 1_000  # tickets of one call
 Words = Annotated[str, BeforeValidator(clean_line)]
 
 
@@ -34,19 +46,36 @@ class Given(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+WORDS: dict[str, Any] = {"minLength": 1}  # the upper limits hold for what is left of a text when it is cleaned
+PRIORITY: dict[str, Any] = {"examples": ["P1", "high"]}
+TIER: dict[str, Any] = {"enum": [*Tier.values, None]}
+
+
 class RequesterIn(Given):
-    email: RequiredAddress
+    email: RequiredAddress = Field(json_schema_extra={"format": "email"})
     name: PersonName | None = ""
 
 
 class NewTicket(Given):
-    title: Title
-    description: Body
+    title: Title = Field(description="Up to 300 characters", json_schema_extra=WORDS)
+    description: Body = Field(description="Up to 100,000 characters", json_schema_extra=WORDS)
     requester: RequesterIn | None = None
-    priority: PriorityWord = Field(None, description="P1 to P4, or urgent, high, medium, normal, low")
-    tier: TierNumber = Field(None, description="1, 2 or 3")
+    priority: PriorityWord = Field(
+        None, description="P1 to P4, or urgent, high, medium, normal, low", json_schema_extra=PRIORITY
+    )
+    tier: TierNumber = Field(None, description="1, 2 or 3", json_schema_extra=TIER)
     external_id: Key | None = Field("", description="Your own id; the same one again gives the first ticket back")
     source: Line | None = Field(None, description="The name of a source; the key's own by default")
+
+
+class BulkTicket(NewTicket):
+    idempotency_key: Key | None = Field("", description="As the header Idempotency-Key, for this ticket alone")
+
+
+class NewTickets(Given):
+    """Each ticket is looked at for itself, and its own result says what is wrong with it."""
+
+    tickets: Annotated[list[Annotated[BulkTicket, SkipValidation]], Field(min_length=1, max_length=MOST_AT_ONCE)]
 
 
 class TicketChange(Given):
@@ -69,7 +98,7 @@ class TicketChange(Given):
 
 
 class NewComment(Given):
-    text: Body
+    text: Body = Field(json_schema_extra=WORDS)
 
 
 class Approval(Given):
@@ -81,8 +110,8 @@ class Approval(Given):
 
 
 class Text(Given):
-    title: Title
-    description: Body
+    title: Title = Field(json_schema_extra=WORDS)
+    description: Body = Field(json_schema_extra=WORDS)
 
 
 class RequesterOut(BaseModel):
@@ -243,16 +272,36 @@ class ProblemOut(BaseModel):
     correlation_id: str
 
 
+class RowOut(BaseModel):
+    """What became of one ticket of a call: its own status, with the ticket or with what is wrong."""
+
+    index: int = Field(description="Its place among those that were sent, from 0")
+    status: Literal[200, 201, 403, 409, 422]
+    ticket: KnownTicketOut | None
+    problem: ProblemOut | None
+
+
+class BulkOut(BaseModel):
+    created: int
+    known: int
+    refused: int
+    results: list[RowOut]
+
+
 def _moment(given: Any) -> Any:
     """A space that was a plus before somebody put it into an address unescaped."""
     return given.replace(" ", "+") if isinstance(given, str) and given.count(" ") == 1 and "T" in given else given
 
 
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _utc(moment: datetime) -> datetime:
+    """In UTC: ISO 8601 knows offsets that PostgreSQL does not."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if not 1 < aware.year < 9999:
+        raise PydanticCustomError("not_a_date", "This date is out of range.")
+    return aware.astimezone(UTC)
 
 
-Moment = Annotated[datetime, BeforeValidator(_moment), AfterValidator(_aware)]
+Moment = Annotated[datetime, BeforeValidator(_moment), AfterValidator(_utc)]
 
 
 class Filters(BaseModel):

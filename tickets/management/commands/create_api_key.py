@@ -22,7 +22,8 @@ class Command(BaseCommand):
         try:
             api_key, key = keys.create(name=name, scopes=wanted, username=user, source_name=source)
         except Refused as refused:
-            raise CommandError(refused.sentence) from refused
+            how = " See --user." if refused.field == "user" else ""
+            raise CommandError(f"{refused.sentence}{how}") from refused
         acts_for = f", acting for {api_key.user.label}" if api_key.user else ""
         self.stderr.write(f"Key {api_key.prefix}… for {api_key.source} with {', '.join(api_key.scopes)}{acts_for}.")
         self.stderr.write("Keep it now: it is not shown again.")
