@@ -21,7 +21,7 @@ from pathlib import Path
 from bench.rows import Row
 
 HERE = Path(__file__).resolve().parent
-MODULES = ("engine", "stream", "day", "calls", "drain", "desk", "model", "bulk", "many", "promises", "mail")
+MODULES = ("engine", "stream", "day", "calls", "drain", "desk", "model", "bulk", "many", "promises", "mail", "github")
 
 
 def main() -> int:

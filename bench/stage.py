@@ -108,7 +108,7 @@ def desk(**environment: str) -> Iterator[Desk]:
 
 
 def _wait_ready(port: int, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300
     while time.monotonic() < until:
         if process.poll() is not None:
             raise RuntimeError(f"manage.py up ended with {process.returncode}")

@@ -11,6 +11,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError
 
+from tickets.channels import CHANNELS
 from tickets.models import ENDED, Category, Component, Example, Message, Priority, Requester, Team, Ticket
 from tickets.models.likeness import filtered_likeness
 from tickets.models.taxonomy import Label as LabelRow
@@ -111,6 +112,7 @@ def inquiry_of(ticket: Ticket, messages: Sequence[Message]) -> Inquiry:
         subject_id=str(ticket.number),
         masking=ticket.source.masking,
         others=_others(ticket, messages),
+        link_follows=CHANNELS[CHANNELS[ticket.source.kind].replies_by].links_back,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from tests.github_server import GithubServer, Repo, signed
@@ -175,3 +176,10 @@ def last_seen(ticket: Ticket) -> int:
     message = ticket.messages.filter(kind=Message.Kind.INBOUND).last()
     assert message is not None
     return message.pk
+
+
+@pytest.fixture
+def exact_search(db: None) -> None:
+    """The nearest by looking at all: thousands of vectors of rolled back tests are in the index until a vacuum."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_indexscan = off")

@@ -476,3 +476,21 @@ def test_a_ticket_page_alone_is_told_of_no_other_ticket(lead: User, agent: User,
                 await _next(page, "whereabouts", within=0.6)
 
     _run(test)
+
+
+def test_telling_a_browser_that_has_just_left_is_no_fault_and_another_fault_stays_one() -> None:
+    class Disconnected(RuntimeError):  # as autobahn's
+        pass
+
+    async def gone(message: dict[str, Any]) -> None:
+        raise Disconnected("Attempt to send on a closed protocol")
+
+    async def broken(message: dict[str, Any]) -> None:
+        raise RuntimeError("something else")
+
+    desk = DeskConsumer()
+    desk.base_send = gone
+    asyncio.run(desk.send_json({"type": "beat"}))
+    desk.base_send = broken
+    with pytest.raises(RuntimeError, match="something else"):
+        asyncio.run(desk.send_json({"type": "beat"}))

@@ -20,7 +20,7 @@ def boxes() -> Iterator[Any]:
     """A model of a door with a password, which nothing but these tests ever hears of."""
     with isolate_apps("tickets"):
 
-        class Mailbox(models.Model):
+        class Strongbox(models.Model):
             name = models.CharField(max_length=20)
             password = SealedField()
 
@@ -30,7 +30,7 @@ def boxes() -> Iterator[Any]:
             def __str__(self) -> str:
                 return self.name
 
-        yield Mailbox
+        yield Strongbox
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def table(db: None, boxes: Any) -> None:
 
 def stored() -> str:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT password FROM tickets_mailbox")
+        cursor.execute("SELECT password FROM tickets_strongbox")
         return str(cursor.fetchone()[0])
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from django.db import connection
 
 from tests.tickets.conftest import MakeTicket
@@ -23,6 +24,7 @@ def test_the_vector_that_is_searched_is_the_tickets_whoever_writes_it(make_ticke
     assert not TicketVector.objects.exists()
 
 
+@pytest.mark.usefixtures("exact_search")
 def test_the_nearest_are_found_by_it_and_what_has_none_is_not(make_ticket: MakeTicket) -> None:
     near, far, none = make_ticket(), make_ticket(), make_ticket()
     Ticket.objects.filter(pk=near.pk).update(embedding=ONE)

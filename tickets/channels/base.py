@@ -63,12 +63,14 @@ class SendReceipt:
 class Channel(ABC):
     """One kind of door. `kind` is its key in CHANNELS; `replies_by` the key of the channel that answers leave by.
 
+    `links_back`: a reply ends with a link to the customer's status page, which opens the thread for whoever has it.
     `can_be_asked`: `send` finds out what became of an earlier attempt before it sends again, so that nobody has to.
     """
 
     kind: ClassVar[str]
     replies_by: ClassVar[str]
     can_be_asked: ClassVar[bool] = False
+    links_back: ClassVar[bool] = True
 
     def recipient_of(self, ticket: Ticket) -> str:
         """Whom a reply goes to, as it is kept with the delivery; empty where there is nobody."""

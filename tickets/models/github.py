@@ -14,7 +14,7 @@ from tickets.models.source import Source
 from tickets.sealed import SealedField
 
 PUBLIC_API = "https://api.github.com"
-FULL_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})?/[A-Za-z0-9._-]{1,100}")
+FULL_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})?/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
 
 
 def web_of(base_url: str) -> str:

@@ -113,6 +113,7 @@ class Inquiry:
     subject_id: str = ""
     masking: bool = True
     others: tuple[str, ...] = ()  # what those are called who wrote beside the requester
+    link_follows: bool = True  # whether the channel ends a reply with a link to the customer's own page
 
     @property
     def names(self) -> tuple[str, ...]:

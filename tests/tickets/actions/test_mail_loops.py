@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from tests.mails import DESK, bounce, octets, taken, written
 from tests.tickets.actions.test_receiving import approve, ticket_of
-from tickets.actions import acknowledging, deliveries, intake, mailboxes, mailings, notifying
+from tickets.actions import acknowledging, deliveries, intake, mailboxes, mailings, notifying, outgoing
 from tickets.actions.deliveries import Claimed
 from tickets.channels.base import Inbound
 from tickets.models import (
@@ -138,12 +138,12 @@ def test_a_receipt_that_cannot_leave_yet_is_tried_again_and_then_given_up(come: 
     folder.parent.mkdir(exist_ok=True)
     folder.write_text("a file where the folder should be")
     come()
-    for _ in range(acknowledging.MOST_ATTEMPTS):
+    for _ in range(outgoing.MOST_ATTEMPTS):
         Acknowledgement.objects.update(not_before=timezone.now())
         for claimed in acknowledging.claim(1):
             acknowledging.send(claimed)
     one = Acknowledgement.objects.get()
-    assert (one.state, one.attempts) == ("failed", acknowledging.MOST_ATTEMPTS)
+    assert (one.state, one.attempts) == ("failed", outgoing.MOST_ATTEMPTS)
 
 
 def test_who_lost_its_claim_sends_no_second_receipt(come: Come, folder: Path) -> None:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from tests.running import free_port
 from tickets import tasks
-from tickets.actions import mailings
+from tickets.actions import mailings, outgoing
 from tickets.actions.notifying import notify, read
 from tickets.models import Habits, Mailing, Notification, NotificationChoice, Ticket
 from triage.models import User
@@ -105,7 +105,7 @@ def test_a_failed_mail_is_tried_again_and_in_the_end_shown_as_failed(
     notify(kind="reply", ticket=reviewed, to=[by_mail])
     assert _send() == [State.QUEUED]
     assert Mailing.objects.get().not_before > timezone.now()
-    for _ in range(mailings.MOST_ATTEMPTS):
+    for _ in range(outgoing.MOST_ATTEMPTS):
         Mailing.objects.update(not_before=timezone.now())
         _send()
     mailing = Mailing.objects.get()

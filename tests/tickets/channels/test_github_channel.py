@@ -10,9 +10,10 @@ import pytest
 from django.utils import timezone
 
 from tests.github_server import GithubServer, Repo
-from tests.tickets.conftest import Hook, last_seen
+from tests.tickets.conftest import Hook, MakeTicket, last_seen
 from tickets.actions import deliveries, replies
 from tickets.channels.github import mark_of
+from tickets.context import inquiry_of
 from tickets.models import Delivery, GithubAccount, GithubInstallation, GithubRepository, Message, Ticket
 from triage.models import User
 
@@ -239,6 +240,17 @@ def test_a_reply_too_long_for_a_comment_says_so(hook: Hook, shop: Repo, lead: Us
     ticket = Ticket.objects.get()
     long = replies.approve(ticket=ticket, text="x" * 70_000, version=0, answers=last_seen(ticket), by=lead)
     assert deliver(long).state == "failed" and "65,536" in long.error
+
+
+def test_a_comment_has_no_link_to_the_customers_page_and_a_mail_has(
+    hook: Hook, shop: Repo, make_ticket: MakeTicket
+) -> None:
+    shop.issue("Crash")
+    hook("issues", shop.event("issues", "opened", 1))
+    public = Ticket.objects.get()
+    assert not inquiry_of(public, list(public.messages.all())).link_follows
+    mailed = make_ticket()
+    assert inquiry_of(mailed, list(mailed.messages.all())).link_follows
 
 
 def test_keys_are_read_out_of_comments_and_nonsense_is_not() -> None:

@@ -47,6 +47,15 @@ def test_an_opened_issue_is_answered_202_and_becomes_a_ticket(hook: Hook, opened
     assert ticket.correlation_id == answer.json()["correlation_id"]
 
 
+def test_the_payload_is_archived_as_it_came_and_the_issue_with_its_ticket(hook: Hook, opened: dict[str, Any]) -> None:
+    opened["odd"] = {"emoji": "\u2713", "number": 1.5, "nul": "a\x00b"}
+    hook("issues", opened)
+    event, ticket = GithubEvent.objects.get(), Ticket.objects.get()
+    assert event.ticket == ticket and event.content["odd"]["emoji"] == "\u2713"
+    assert event.content["issue"] == opened["issue"]
+    assert ticket.raw is not None and ticket.raw["body"] == opened["issue"]["body"]
+
+
 def test_it_is_stored_before_it_is_worked_through(hook: Hook, opened: dict[str, Any]) -> None:
     hook("issues", opened, work=False)
     event = GithubEvent.objects.get()
@@ -205,6 +214,15 @@ def test_more_than_25_mb_are_413_and_not_read(client: Client, repository: Github
     request._stream = Endless()
     assert endpoint.webhook(request).status_code == 413
 
+    class Unread(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise AssertionError("what says that it is too long is not read")
+
+    request = RequestFactory().post(ADDRESS, b"", content_type="application/json", headers=headers)
+    request.META["CONTENT_LENGTH"] = request.META["HTTP_CONTENT_LENGTH"] = str(endpoint.BODY_LIMIT + 1)
+    request._stream = Unread()
+    assert endpoint.webhook(request).status_code == 413
+
 
 def test_a_payload_of_some_megabytes_is_taken(hook: Hook, opened: dict[str, Any]) -> None:
     opened["padding"] = "x" * 4_000_000
@@ -246,6 +264,17 @@ def test_a_source_that_sends_too_much_is_told_when_to_send_again(
     assert [answer["X-RateLimit-Remaining"] for answer in answers[:3]] == ["1", "0", "0"]
     assert answers[0]["X-RateLimit-Limit"] == "2" and answers[0]["X-RateLimit-Window"] == "60"
     assert int(answers[3]["Retry-After"]) >= 1
+    cache.clear()
+
+
+def test_every_signed_answer_says_how_much_room_is_left(hook: Hook, opened: dict[str, Any], settings: Settings) -> None:
+    settings.GITHUB_PER_WINDOW = 50
+    cache.clear()
+    for answer in (hook("issues", opened), hook("ping", {"repository": opened["repository"]}), hook("star", opened)):
+        assert answer["X-RateLimit-Limit"] == "50" and answer["X-RateLimit-Window"] == "60"
+        assert 40 <= int(answer["X-RateLimit-Remaining"]) < 50
+    settings.GITHUB_PER_WINDOW = 0
+    assert "X-RateLimit-Limit" not in hook("issues", opened, delivery="unlimited")
     cache.clear()
 
 

@@ -50,6 +50,7 @@ def test_a_merge_is_found_by_number_or_words_done_and_undone(desk: Client, revie
     assert "from #" not in _page(desk, reviewed)
 
 
+@pytest.mark.usefixtures("exact_search")
 def test_the_likest_tickets_are_offered_without_a_word(desk: Client, reviewed: Ticket, twin: Ticket) -> None:
     Ticket.objects.update(embedding=[0.1] * 384)
     assert f'id="found-{reviewed.number}"' in desk.get(f"/tickets/{twin.number}/merge/").content.decode()

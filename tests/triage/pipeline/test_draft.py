@@ -46,6 +46,12 @@ def test_a_template_follows_category_sentiment_and_priority(inquiry: Inquiry, de
     assert text.endswith("You can expect to hear from a person within 4 hours.")
 
 
+def test_no_link_is_promised_where_none_follows(inquiry: Inquiry, desk: Context) -> None:
+    closing = texts("en")["closing"]
+    assert closing in from_template(inquiry, FIELDS, desk).text
+    assert closing not in from_template(replace(inquiry, link_follows=False), FIELDS, desk).text
+
+
 @pytest.mark.parametrize("priority", PRIORITIES)
 def test_every_draft_ends_with_the_sla_of_its_priority(priority: str, inquiry: Inquiry, desk: Context) -> None:
     fields = {**FIELDS, "priority": FieldReading(priority, 0.9, "", "local")}

@@ -31,6 +31,7 @@ class GithubChannel(Channel):
     kind = "github"
     replies_by = "github"
     can_be_asked: ClassVar[bool] = True
+    links_back: ClassVar[bool] = False  # everybody reads a comment
 
     def recipient_of(self, ticket: Ticket) -> str:
         return ticket.github.reference[:254]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 from functools import lru_cache
 
 from django.db.models import Q
@@ -30,30 +30,34 @@ def holders_of(body: bytes, signature: str, *, target_kind: str = "", target: st
     """The repositories and Apps whose secret signed this body: none for a wrong or missing signature.
 
     `target_kind` and `target` are what GitHub says in X-GitHub-Hook-Installation-Target-Type and -ID: only whom they
-    name is tried then. Every secret is compared in constant time, and all of them, whichever fits.
+    name is tried then. Each secret is compared in constant time.
     """
     if not _SIGNATURE.fullmatch(signature):
         return []
     given = signature.lower()
-    found: list[Holder] = []
-    for holder, secret in _secrets(target_kind, target):
-        if hmac.compare_digest(sign(secret, body), given):
-            found.append(holder)
-    return found
+    for secrets in (_of_repositories(target_kind, target), _of_apps(target_kind, target)):
+        found = [holder for holder, secret in secrets if hmac.compare_digest(sign(secret, body), given)]
+        if found:
+            return found
+    return []
 
 
-def _secrets(target_kind: str, target: str) -> Iterable[tuple[Holder, str]]:
-    repositories = GithubRepository.objects.connected().exclude(secret="").select_related("account", "source")
-    apps = GithubAccount.objects.filter(way=GithubAccount.Way.APP).exclude(webhook_secret="")
-    number = int(target) if target.isascii() and target.isdigit() and len(target) < 19 else None
+def _of_repositories(target_kind: str, target: str) -> Iterator[tuple[Holder, str]]:
     if target_kind == "integration":
-        repositories, apps = repositories.none(), apps.filter(app_id=target)
-    elif target_kind == "repository" and number is not None:
-        repositories, apps = repositories.filter(Q(github_id=number) | Q(github_id=None)), apps.none()
+        return
+    repositories = GithubRepository.objects.connected().exclude(secret="").select_related("account", "source")
+    if target_kind == "repository" and target.isascii() and target.isdigit() and len(target) < 19:
+        repositories = repositories.filter(Q(github_id=int(target)) | Q(github_id=None))
     for repository in repositories:
         if secret := _opened(repository.secret):
             yield repository, secret
-    for app in apps:
+
+
+def _of_apps(target_kind: str, target: str) -> Iterator[tuple[Holder, str]]:
+    if target_kind == "repository":
+        return
+    apps = GithubAccount.objects.filter(way=GithubAccount.Way.APP).exclude(webhook_secret="")
+    for app in apps.filter(app_id=target) if target_kind == "integration" else apps:
         if secret := _opened(app.webhook_secret):
             yield app, secret
 

@@ -27,7 +27,7 @@ def from_template(inquiry: Inquiry, fields: Readings, context: Context) -> Draft
         _request(missing(category, inquiry, language), language),
         words["note"][category],
         words["priority"].get(held(fields, "priority", "P3"), ""),
-        words["closing"],
+        words["closing"] if inquiry.link_follows else "",
     ]
     return Drafted(ended(paragraphs, fields, context), "template", citations)
 
