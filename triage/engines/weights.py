@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from triage.embedding import DIMENSIONS
 from triage.embedding import VERSION as EMBEDDING_VERSION
-from triage.engines import waves
 from triage.engines.words import Words
 from triage.pipeline.types import FieldValue
 
@@ -23,9 +22,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-FORMAT = 3
-# Without waves; read like the others, and replaced by the next fit.
-_BEFORE_WAVES = 2
+FORMAT = 2
 
 
 class Unreadable(Exception):
@@ -96,7 +93,6 @@ class Weights:
     novelty: Novelty
     reference: Floats | None = None
     about: dict[str, Any] | None = None
-    format: int = FORMAT
 
     def scores(self, text: str, vector: Vector, inner: Vector, signs: Sequence[str] = ()) -> tuple[Floats, Floats, Any]:
         """Raw scores of all columns by embedding and by words, and the word features that were found:
@@ -109,10 +105,7 @@ class Weights:
         indices, weights = self.words.transform(text, signs)
         coefficients = self.letters[indices].astype(np.float32)
         by_words = weights @ coefficients + self.letters_bias
-        both = np.concatenate([vector, inner])
-        if self.format > _BEFORE_WAVES:
-            both = np.concatenate([both, waves.waves(both)])
-        by_embedding = both @ self.embedding + self.embedding_bias
+        by_embedding = np.concatenate([vector, inner]) @ self.embedding + self.embedding_bias
         return by_embedding, by_words, (indices, weights, coefficients)
 
     def to_bytes(self) -> bytes:
@@ -120,7 +113,7 @@ class Weights:
         import numpy as np
 
         header = {
-            "format": self.format,
+            "format": FORMAT,
             "embedding": EMBEDDING_VERSION,
             "heads": [asdict(head) for head in self.heads],
             "novelty": asdict(self.novelty),
@@ -152,7 +145,7 @@ def from_bytes(payload: bytes) -> Weights:
         with np.load(io.BytesIO(payload), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         header = json.loads(arrays["header"].tobytes())
-        if header["format"] not in (_BEFORE_WAVES, FORMAT) or header["embedding"] != EMBEDDING_VERSION:
+        if header["format"] != FORMAT or header["embedding"] != EMBEDDING_VERSION:
             raise Unreadable("It was fitted for another version of the engine.")
         text = arrays["vocabulary"].tobytes().decode()
         vocabulary = text.split("\n") if text else []
@@ -168,7 +161,6 @@ def from_bytes(payload: bytes) -> Weights:
             # Kept in half precision, multiplied in single: numpy has no fast product of halves.
             reference=arrays["reference"].astype(np.float32) if "reference" in arrays else None,
             about=header["about"],
-            format=header["format"],
         )
     except Unreadable:
         raise
@@ -185,8 +177,7 @@ def version_of(payload: bytes) -> str:
 
 def _check(weights: Weights) -> None:
     columns = sum(len(head.values) for head in weights.heads)
-    features = 2 * DIMENSIONS + (waves.COUNT if weights.format > _BEFORE_WAVES else 0)
-    expected = ((features, columns), (columns,), (weights.words.size, columns), (columns,))
+    expected = ((2 * DIMENSIONS, columns), (columns,), (weights.words.size, columns), (columns,))
     found = (weights.embedding.shape, weights.embedding_bias.shape, weights.letters.shape, weights.letters_bias.shape)
     if found != expected or len(weights.words.idf) != weights.words.size:
         raise Unreadable("The stored weights do not fit together.")

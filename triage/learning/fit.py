@@ -6,17 +6,16 @@ Plain rows in, weights out; where they come from and where they are kept is some
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from triage.embedding import DIMENSIONS, clean, inner_all
 from triage.engines.signs import signs
-from triage.engines.waves import COUNT, waves
 from triage.engines.weights import Head, Weights
 from triage.engines.words import MAX_FEATURES, Words, fit_words
 from triage.learning.calibrate import Calibration, calibrate, calibration_error, softmax
-from triage.learning.regression import logistic
 from triage.learning.thresholds import novelty_of, with_thresholds
 from triage.pipeline.types import FieldValue
 
@@ -31,10 +30,9 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 APPLY_PRECISION = 0.95
-# Weights of the inner layer and of the waves beside the embedding, and C: few values want a stronger penalty and
-# straighter borders, many the contrary, and how a text is put matters more for some fields than for others; out-of-fold
-# log loss says which.
-EMBEDDING_TRIES = ((0.35, 0.5, 10.0), (0.35, 1.0, 30.0), (0.7, 0.5, 10.0))
+# Weight of the inner layer beside the embedding, and C: few values want a stronger penalty, many a weaker one, and how
+# a text is put matters more for some fields than for others; out-of-fold log loss says which.
+EMBEDDING_TRIES = ((0.35, 10.0), (0.35, 30.0), (0.7, 10.0))
 WORDS_C = 10.0
 # Of more texts than this three folds tell as much as five, and the weak penalty is taken: a fit stays within minutes.
 MANY_TEXTS = 5_000
@@ -44,8 +42,7 @@ _TOLERANCE = 1e-4  # 1e-3 stops early and costs 2.5 points
 _ITERATIONS = 3_000
 # Up to here the word features of n texts are turned into n coordinates: the same fit, many times faster.
 _ROTATE_UP_TO = 2_000
-_NEWTON_UP_TO = 20  # values
-# Features by values, at most: L-BFGS keeps some twenty copies of the coefficients.
+# Features by values, at most: lbfgs keeps some twenty copies of the coefficients.
 _COEFFICIENTS = 4_000_000
 _UNSEEN = math.log(1e-6)  # a class that a fold never saw
 
@@ -283,12 +280,15 @@ def _folds(truth: Indices) -> Indices:
 def _logistic(rows: Any, truth: Indices, classes: int, penalty: float) -> tuple[Matrix, Matrix]:
     """Coefficients (classes by features) and biases of a multinomial logistic regression."""
     import numpy as np
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    if rows.shape[0] > _ROTATE_UP_TO or classes > _NEWTON_UP_TO:
-        return logistic(rows, truth, classes, penalty, tolerance=_TOLERANCE, iterations=_ITERATIONS)
-    # Newton's steps are dear but few.
-    model = LogisticRegression(C=penalty, tol=_TOLERANCE, max_iter=_ITERATIONS, solver="newton-cg").fit(rows, truth)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # many values, few texts
+        warnings.simplefilter("ignore", ConvergenceWarning)  # close enough: the temperature is fitted on what it says
+        # Few rows: Newton's steps are dear but few. Many rows or classes: lbfgs.
+        solver = "newton-cg" if rows.shape[0] <= _ROTATE_UP_TO and classes <= 20 else "lbfgs"
+        model = LogisticRegression(C=penalty, tol=_TOLERANCE, max_iter=_ITERATIONS, solver=solver).fit(rows, truth)
     coefficients, bias = model.coef_, model.intercept_
     if classes == 2:  # scikit-learn keeps one row for two classes
         coefficients = np.concatenate([-coefficients / 2, coefficients / 2])
@@ -297,22 +297,16 @@ def _logistic(rows: Any, truth: Indices, classes: int, penalty: float) -> tuple[
 
 
 def _embedding_spaces(examples: Sequence[Example]) -> tuple[_Space, ...]:
-    """Embedding, inner layer and the waves over both side by side, once for each try."""
+    """Embedding and inner layer side by side, once for each try."""
     import numpy as np
 
     unknown = iter(inner_all([example.text for example in examples if example.inner is None]))
     inner = [next(unknown) if example.inner is None else example.inner for example in examples]
-    both = np.concatenate([[example.vector for example in examples], inner], axis=1, dtype=np.float32)
-    straight_and_curved = np.concatenate([both, waves(both)], axis=1)
+    both = np.concatenate([[example.vector for example in examples], inner], axis=1, dtype=np.float64)
     spaces = []
-    for of_inner, of_waves, penalty in _OF_MANY if len(examples) > MANY_TEXTS else EMBEDDING_TRIES:
-        weights = np.repeat([1.0, of_inner, of_waves], [DIMENSIONS, DIMENSIONS, COUNT]).astype(np.float32)
-        weighed = straight_and_curved * weights
-        if len(examples) > _ROTATE_UP_TO:
-            spaces.append(_Space(weighed, weights, penalty))
-        else:
-            rows, back = _rotated(weighed @ weighed.T, weighed)
-            spaces.append(_Space(rows, back * weights, penalty))
+    for weight, penalty in _OF_MANY if len(examples) > MANY_TEXTS else EMBEDDING_TRIES:
+        weights = np.repeat([1.0, weight], DIMENSIONS)
+        spaces.append(_Space(both * weights, weights, penalty))
     return tuple(spaces)
 
 
@@ -329,20 +323,12 @@ def _words_space(words: Words, examples: Sequence[Example]) -> _Space:
     matrix = csr_matrix((weights, indices, pointers), shape=(len(examples), words.size))
     if len(examples) > _ROTATE_UP_TO:
         return _Space(matrix, None, WORDS_C)
-    return _Space(*_rotated((matrix @ matrix.T).toarray(), matrix), WORDS_C)
-
-
-def _rotated(products: Matrix, rows: Any) -> tuple[Matrix, Matrix]:
-    """Rows of at most as many coordinates as there are texts, and the matrix back. `products`: of all pairs of rows.
-
-    The penalty looks at lengths alone, so a rotation changes nothing; and n texts span at most n directions.
-    """
-    import numpy as np
-
-    lengths, directions = np.linalg.eigh(products.astype(np.float64))
-    kept = lengths > 1e-9 * lengths[-1]
+    # The penalty looks at lengths alone, so a rotation changes nothing; and n texts span at most n directions.
+    lengths, directions = np.linalg.eigh((matrix @ matrix.T).toarray())
+    kept = lengths > 1e-9
     roots = np.sqrt(lengths[kept])
-    return directions[:, kept] * roots, np.asarray((directions[:, kept] / roots).T @ rows)
+    back = np.asarray((directions[:, kept] / roots).T @ matrix)
+    return _Space(directions[:, kept] * roots, back, WORDS_C)
 
 
 def _distinct(values: Sequence[FieldValue]) -> list[FieldValue]:
