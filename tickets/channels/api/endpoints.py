@@ -33,7 +33,6 @@ from tickets.channels.api.schemas import (
     ApprovalOut,
     CommentOut,
     CommentPage,
-    DecidedOut,
     Filters,
     HowMany,
     KnownTicketOut,
@@ -41,6 +40,7 @@ from tickets.channels.api.schemas import (
     NewTicket,
     Paging,
     ProblemOut,
+    ReadingOut,
     SimilarPage,
     StatsOut,
     Text,
@@ -292,7 +292,7 @@ def similar_tickets(request: HttpRequest, number: int, how_many: Query[HowMany])
     )
 
 
-@api.post("/classify", response={200: DecidedOut, **PROBLEMS}, summary="Read a text without storing a ticket")
+@api.post("/classify", response={200: ReadingOut, **PROBLEMS}, summary="Read a text without storing a ticket")
 async def classify(request: HttpRequest, body: Text) -> HttpResponse:
     caller(request, "read")
     verdict = await reading.read_text(title=body.title, text=body.description)
