@@ -6,7 +6,6 @@ Plain rows in, weights out; where they come from and where they are kept is some
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from triage.engines.signs import signs
 from triage.engines.weights import Head, Weights
 from triage.engines.words import MAX_FEATURES, Words, fit_words
 from triage.learning.calibrate import Calibration, calibrate, calibration_error, softmax
+from triage.learning.regression import logistic
 from triage.learning.thresholds import novelty_of, with_thresholds
 from triage.pipeline.types import FieldValue
 
@@ -42,7 +42,8 @@ _TOLERANCE = 1e-4  # 1e-3 stops early and costs 2.5 points
 _ITERATIONS = 3_000
 # Up to here the word features of n texts are turned into n coordinates: the same fit, many times faster.
 _ROTATE_UP_TO = 2_000
-# Features by values, at most: lbfgs keeps some twenty copies of the coefficients.
+_NEWTON_UP_TO = 20  # values
+# Features by values, at most: L-BFGS keeps some twenty copies of the coefficients.
 _COEFFICIENTS = 4_000_000
 _UNSEEN = math.log(1e-6)  # a class that a fold never saw
 
@@ -280,15 +281,12 @@ def _folds(truth: Indices) -> Indices:
 def _logistic(rows: Any, truth: Indices, classes: int, penalty: float) -> tuple[Matrix, Matrix]:
     """Coefficients (classes by features) and biases of a multinomial logistic regression."""
     import numpy as np
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # many values, few texts
-        warnings.simplefilter("ignore", ConvergenceWarning)  # close enough: the temperature is fitted on what it says
-        # Few rows: Newton's steps are dear but few. Many rows or classes: lbfgs.
-        solver = "newton-cg" if rows.shape[0] <= _ROTATE_UP_TO and classes <= 20 else "lbfgs"
-        model = LogisticRegression(C=penalty, tol=_TOLERANCE, max_iter=_ITERATIONS, solver=solver).fit(rows, truth)
+    if rows.shape[0] > _ROTATE_UP_TO or classes > _NEWTON_UP_TO:
+        return logistic(rows, truth, classes, penalty, tolerance=_TOLERANCE, iterations=_ITERATIONS)
+    # Newton's steps are dear but few.
+    model = LogisticRegression(C=penalty, tol=_TOLERANCE, max_iter=_ITERATIONS, solver="newton-cg").fit(rows, truth)
     coefficients, bias = model.coef_, model.intercept_
     if classes == 2:  # scikit-learn keeps one row for two classes
         coefficients = np.concatenate([-coefficients / 2, coefficients / 2])
