@@ -6,6 +6,7 @@ Plain rows in, weights out; where they come from and where they are kept is some
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -53,7 +54,8 @@ class Example:
     """A text as `Inquiry.text` has it, its embedding, and the labels somebody stands for.
 
     `decided`: by a person at this desk. `source`: the name of the door it came by, if any. `inner`: the inner layer of
-    the embedding, worked out by the fit where it is not given.
+    the embedding, worked out by the fit where it is not given. `stands_for`: of what nobody decided a fit is given the
+    newest alone, and each stands for so many that came in beside those decided.
     """
 
     text: str
@@ -62,6 +64,7 @@ class Example:
     decided: bool = False
     source: str = ""
     inner: Vector | None = None
+    stands_for: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,12 +284,16 @@ def _folds(truth: Indices) -> Indices:
 def _logistic(rows: Any, truth: Indices, classes: int, penalty: float) -> tuple[Matrix, Matrix]:
     """Coefficients (classes by features) and biases of a multinomial logistic regression."""
     import numpy as np
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     if rows.shape[0] > _ROTATE_UP_TO or classes > _NEWTON_UP_TO:
         return logistic(rows, truth, classes, penalty, tolerance=_TOLERANCE, iterations=_ITERATIONS)
-    # Newton's steps are dear but few.
-    model = LogisticRegression(C=penalty, tol=_TOLERANCE, max_iter=_ITERATIONS, solver="newton-cg").fit(rows, truth)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # many values, few texts
+        warnings.simplefilter("ignore", ConvergenceWarning)  # close enough: the temperature is fitted on what it says
+        # Newton's steps are dear but few.
+        model = LogisticRegression(C=penalty, tol=_TOLERANCE, max_iter=_ITERATIONS, solver="newton-cg").fit(rows, truth)
     coefficients, bias = model.coef_, model.intercept_
     if classes == 2:  # scikit-learn keeps one row for two classes
         coefficients = np.concatenate([-coefficients / 2, coefficients / 2])
