@@ -10,7 +10,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,8 @@ class Desk:
 
     taxonomy: Taxonomy
     decided: list[Example] = field(default_factory=list)
-    undecided: deque[Example] = field(default_factory=lambda: deque(maxlen=UNDECIDED))
+    decided_at: list[int] = field(default_factory=list)
+    undecided: deque[tuple[int, Example]] = field(default_factory=lambda: deque(maxlen=UNDECIDED))
     outcomes: list[tuple[bool, bool]] = field(default_factory=list)
     engine: LocalEngine | None = None
     fitted_on: int = 0
@@ -53,9 +54,10 @@ class Desk:
         if not applied or share_of("audit", number) < AUDIT_SHARE:
             labels = {"category": text.label}
             self.decided.append(Example(text.text, vector, labels, decided=True, inner=inner(text.text)))
+            self.decided_at.append(number)
             self._fit_if_due()
         else:
-            self.undecided.append(Example(text.text, vector, {}, inner=inner(text.text)))
+            self.undecided.append((number, Example(text.text, vector, {}, inner=inner(text.text))))
 
     def _read(self, text: Text, vector: Vector) -> tuple[bool, bool]:
         if self.engine is None:
@@ -74,8 +76,18 @@ class Desk:
             return
         began = time.perf_counter()
         self.fitted_on, self.fits = len(self.decided), self.fits + 1
-        self.engine = LocalEngine(fit(self.decided, ["category"], undecided=self.undecided).weights, str(self.fits))
+        fitted = fit(self.decided, ["category"], undecided=self._undecided())
+        self.engine = LocalEngine(fitted.weights, str(self.fits))
         self.seconds += time.perf_counter() - began
+
+    def _undecided(self) -> list[Example]:
+        """As the desk has them: each stands for as many as came in beside the decided ones in the time they cover."""
+        if not self.undecided:
+            return []
+        oldest = self.undecided[0][0] if len(self.undecided) == UNDECIDED else 0
+        beside = sum(number >= oldest for number in self.decided_at)
+        each = len(self.decided) / max(1, beside)
+        return [replace(one, stands_for=each) for _, one in self.undecided]
 
 
 def run(data: Path | None) -> list[Row]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -18,7 +20,7 @@ from pytest_django import Settings
 from tests.tickets.conftest import MakeTicket
 from tests.triage.conftest import Model
 from tests.triage.engines.test_model import good
-from tickets import tasks
+from tickets import once, tasks
 from tickets.actions import intake, review, triage
 from tickets.models import Category, Draft, Suggestion, Ticket
 from triage.engines.weights import Weights, from_bytes
@@ -80,7 +82,7 @@ def test_of_the_same_text_in_two_tickets_at_once_one_is_asked_about(make_ticket:
     assert sorted(model.operations) == ["classify", "draft"]
     repeats_of = {ticket.latest_suggestion.repeat_of for ticket in Ticket.objects.all() if ticket.latest_suggestion}
     assert len(repeats_of) == 2 and None in repeats_of and repeats_of - {None} <= {one.pk for one in tickets}
-    assert not triage._in_hand
+    assert not once._in_hand
 
 
 def test_where_the_first_of_the_same_text_could_not_be_read_the_others_are(
@@ -99,7 +101,82 @@ def test_where_the_first_of_the_same_text_could_not_be_read_the_others_are(
     asyncio.run(tasks.Drain("interactive").run())
     asyncio.run(tasks.Drain("interactive").run())
     read_ones = Ticket.objects.filter(pk__in=[one.pk for one in tickets], triage_state="triaged")
-    assert read_ones.count() == 3 and not triage._in_hand
+    assert read_ones.count() == 3 and not once._in_hand
+
+
+@pytest.fixture
+def another_process() -> Iterator[Any]:
+    """A session of its own, as another process has one."""
+    session = connection.copy()
+    try:
+        with session.cursor() as cursor:
+            yield cursor
+    finally:
+        session.close()
+
+
+LOCK, UNLOCK = (f"SELECT pg_{word}(hashtextextended(%s, 0))" for word in ("try_advisory_lock", "advisory_unlock"))
+
+
+def test_of_the_same_text_in_two_processes_at_once_one_is_asked_about(
+    first: Ticket,
+    make_ticket: MakeTicket,
+    model: Model,
+    another_process: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Settings,
+) -> None:
+    looked: list[bool] = []
+    take = once._lock
+
+    def lock(basis: str) -> bool:
+        looked.append(take(basis))
+        return looked[-1]
+
+    monkeypatch.setattr(once, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(once, "_lock", lock)
+    suggestion = first.latest_suggestion
+    assert suggestion is not None
+    settings.TRIAGE_REUSE_DAYS = 0  # as if it were not told yet
+    another_process.execute(LOCK, [suggestion.basis])
+    again = make_ticket(requester_name="Kim Doe")
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(asyncio.run, tasks.Drain("interactive").run())
+        while len(looked) < 5:
+            assert not reading.done()
+            time.sleep(0.01)
+        assert model.operations == []
+        settings.TRIAGE_REUSE_DAYS = 7
+        another_process.execute(UNLOCK, [suggestion.basis])
+    reading.result()
+    assert Suggestion.objects.get(ticket=again).repeat_of == first.pk
+    assert model.operations == [] and looked[-1]
+
+
+def test_who_waited_for_another_process_in_vain_asks_after_all(
+    first: Ticket, make_ticket: MakeTicket, model: Model, another_process: Any, settings: Settings
+) -> None:
+    suggestion = first.latest_suggestion
+    assert suggestion is not None
+    settings.TRIAGE_REUSE_DAYS, settings.TRIAGE_MODEL_TIMEOUT = 0, 0.1
+    another_process.execute(LOCK, [suggestion.basis])
+    assert _read(make_ticket(requester_name="Kim Doe")).repeat_of is None
+    assert model.operations == ["classify", "draft"]
+
+
+def test_a_text_is_let_go_when_it_has_been_read(first: Ticket, another_process: Any) -> None:
+    suggestion = first.latest_suggestion
+    assert suggestion is not None and suggestion.basis
+    another_process.execute(LOCK, [suggestion.basis])
+    assert another_process.fetchone() == (True,)
+
+
+def test_a_text_that_no_model_is_asked_about_is_not_locked(
+    make_ticket: MakeTicket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked: list[str] = []
+    monkeypatch.setattr(once, "_lock", locked.append)
+    assert _read(make_ticket()).basis and not locked
 
 
 def test_the_model_that_read_it_is_kept_with_the_result(first: Ticket) -> None:

@@ -44,18 +44,21 @@ def ask_for_fit(*, cause: FitRun.Cause, by: User | None = None) -> FitRun:
 
 
 def ask_if_due() -> FitRun | None:
-    """Ask for a fit after enough decisions, or at night after any. Decisions that a failed fit saw are not new."""
+    """Ask for a fit after enough decisions, or at night after any. Decisions that a failed fit saw are not new.
+
+    Where a fit of theirs was lost, at once after any: the desk reads worse than it did, until they are fitted on again.
+    """
     if FitRun.objects.filter(state__in=FitRun.OPEN).exists():
         return None
     last = FitRun.objects.first()
     live = Artifact.objects.filter(live=True).defer("payload").first()
     used = live.metrics.get("decided_texts", 0) if live else 0
     # A format that changed leaves earlier fits unreadable, and the starter set in force: every decision is new to it.
-    forgotten = live and last and last.finished_at and not used and live.created_at > last.finished_at
+    forgotten = bool(live and last and last.finished_at and not used and live.created_at > last.finished_at)
     new = Example.objects.filter(held_out=False).count() if forgotten else new_decisions()
     if not new:
         return None
-    if cadence.due(new=new, used=used):
+    if forgotten or cadence.due(new=new, used=used):
         cause = FitRun.Cause.DECISIONS
     elif cadence.nightly(new=new, last=last.created_at if last else None, now=timezone.localtime()):
         cause = FitRun.Cause.NIGHT

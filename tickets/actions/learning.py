@@ -98,13 +98,22 @@ def decisions() -> Decisions:
         for row in rows.filter(held_out=True).order_by("-updated_at")[:AT_MOST]
         if (usable := usable_labels(row.labels, labels))
     ]
-    return Decisions(fitting, unseen, _undecided(), now)
+    return Decisions(fitting, unseen, _undecided(len(fitting)), now)
 
 
-def _undecided() -> list[fit.Example]:
+def _undecided(fitted_on: int) -> list[fit.Example]:
+    """The newest; each stands for so many that there are as many of both kinds, decided and not, as came in with them.
+
+    `fitted_on`: how many decided ones there are beside them, of the whole life of the desk. Without this weight the
+    hard ones that people decide would count the more, the older the desk.
+    """
     tickets = Ticket.objects.filter(example=None, embedding__isnull=False).select_related("source").defer("raw")
-    newest = tickets.prefetch_related("messages").order_by("-number")[:UNDECIDED]
-    return [fit.Example(_text(ticket), _vector(ticket), {}, source=ticket.source.name) for ticket in newest]
+    newest = list(tickets.prefetch_related("messages").order_by("-number")[:UNDECIDED])
+    oldest = newest[-1].number if len(newest) == UNDECIDED else 0
+    each = fitted_on / max(1, Example.objects.filter(ticket__gte=oldest).count())
+    return [
+        fit.Example(_text(ticket), _vector(ticket), {}, source=ticket.source.name, stands_for=each) for ticket in newest
+    ]
 
 
 def _text(ticket: Ticket) -> str:

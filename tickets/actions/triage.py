@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from django.db import transaction
 from django.db.models import Exists, F, QuerySet
 from django.utils import timezone
 
-from tickets import repeats
+from tickets import once, repeats
 from tickets.actions import shadow
 from tickets.actions.auditing import draw
 from tickets.actions.carrying import give_by_load, let_go_if_out_of_sight
@@ -59,6 +59,7 @@ from triage.queue import ring
 log = structlog.get_logger(__name__)
 MOST_ATTEMPTS = 4
 MANY = 50
+PAUSED = "The machine is paused, so no model was asked."
 
 
 def claim(limit: int, lanes: Sequence[int]) -> list[Claimed]:
@@ -96,36 +97,30 @@ async def triage_ticket(
             ticket, inquiry = loaded
             vector = await loop.run_in_executor(executor, _embedding, inquiry)
             context, about = await sync_to_async(_gather)(ticket, inquiry, vector)
-        async with _same_text(about.basis) as waited:
-            if waited and context.earlier is None and ticket.read_with == ReadWith.CASCADE:
-                context = replace(context, earlier=await sync_to_async(_earlier)(ticket, inquiry, context, about))
+        async with once.in_hand(about.basis) as hold:
             with tracing(ticket.correlation_id):
-                verdict = await read(inquiry, context)
+                verdict = await _read_once(ticket, inquiry, context, about, hold)
             await sync_to_async(_store)(claimed, verdict, about, int((time.monotonic() - began) * 1000))
     except Exception as error:
         log.exception("triage_broke", ticket=claimed.pk)
         await sync_to_async(fail)(claimed, f"{type(error).__name__} while reading")
 
 
-@asynccontextmanager
-async def _same_text(basis: str) -> AsyncIterator[bool]:
-    """Whether the same text was being read here and was waited for: its verdict then serves both.
-
-    Waited for once only: where the first reading gave nothing to take over, the others go on side by side.
-    """
-    first = _in_hand.get(basis)
-    if first is not None:
-        await first.wait()
-    mine = _in_hand.setdefault(basis, asyncio.Event()) if basis and first is None else None
+async def _read_once(ticket: Ticket, inquiry: Inquiry, context: Context, about: _About, hold: once.Hold) -> Verdict:
+    """Read it, with the verdict on the same text where another ticket brought that at the same time."""
+    if hold.waited:
+        context = await _looked_again(ticket, inquiry, context, about)
+    context = replace(context, ask=hold.asking(context.ask))
     try:
-        yield first is not None
-    finally:
-        if mine is not None:
-            del _in_hand[basis]
-            mine.set()
+        return await read(inquiry, context)
+    except once.AskedElsewhere:
+        return await read(inquiry, await _looked_again(ticket, inquiry, context, about))
 
 
-_in_hand: dict[str, asyncio.Event] = {}  # by what a verdict rests on: what this process reads now
+async def _looked_again(ticket: Ticket, inquiry: Inquiry, context: Context, about: _About) -> Context:
+    if context.earlier is not None or ticket.read_with != ReadWith.CASCADE:
+        return context
+    return replace(context, earlier=await sync_to_async(_earlier)(ticket, inquiry, context, about))
 
 
 def _embedding(inquiry: Inquiry) -> Any:
@@ -138,12 +133,16 @@ def _embedding(inquiry: Inquiry) -> Any:
 
 
 async def read_text(*, title: str, text: str) -> Verdict:
-    """Read a bare text without storing a ticket. Calls to a model are in the ledger all the same; none in a pause."""
+    """Read a bare text without storing a ticket. Calls to a model are in the ledger all the same.
+
+    In a pause no model is asked, and the notes say so.
+    """
     inquiry = Inquiry(subject=title, turns=(Turn("customer", text),), subject_kind="classify")
     vector = await asyncio.to_thread(_embedding, inquiry)
     context = await sync_to_async(gather)(inquiry, vector)
-    ask = None if await sync_to_async(Pause.in_force)() else context.ask
-    return await read(inquiry, replace(context, want_draft=False, ask=ask))
+    paused = await sync_to_async(Pause.in_force)() is not None
+    verdict = await read(inquiry, replace(context, want_draft=False, ask=None if paused else context.ask))
+    return replace(verdict, notes=(PAUSED, *verdict.notes)) if paused else verdict
 
 
 def _load(claimed: Claimed) -> tuple[Ticket, Inquiry] | None:

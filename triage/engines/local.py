@@ -45,16 +45,21 @@ class LocalEngine:
     """
 
     def __init__(self, weights: Weights, version: str, stopped: frozenset[str] = frozenset()) -> None:
+        import numpy as np
+
         self._weights = weights
         self._stopped = stopped
         self._version = version
         self._rows = starter.rows() if weights.reference is not None else ()
-        self._columns: list[slice] = []
-        start = 0
-        for head in weights.heads:
-            self._columns.append(slice(start, start + len(head.values)))
-            start += len(head.values)
-        self._allowed_by: tuple[Taxonomy, Sequence[NDArray[np.bool_] | None]] | None = None
+        self._sizes = np.array([len(head.values) for head in weights.heads])
+        self._starts = np.cumsum(self._sizes) - self._sizes
+        self._columns = [
+            slice(start, start + size) for start, size in zip(self._starts.tolist(), self._sizes.tolist(), strict=True)
+        ]
+        # What each column's two scores count, as its head mixes and cools them.
+        shares = [(head.mix / head.temperature, (1 - head.mix) / head.temperature) for head in weights.heads]
+        self._of_embedding, self._of_words = np.repeat(np.array(shares, dtype=np.float32), self._sizes, axis=0).T
+        self._allowed_by: tuple[Taxonomy, NDArray[np.bool_] | None] | None = None
 
     @property
     def version(self) -> str:
@@ -78,19 +83,15 @@ class LocalEngine:
         )
         neighbours = self._neighbours(vector, examples)
         familiar = self._weights.novelty.familiarity(neighbours[0].likeness if neighbours else 1.0)
-        chosen, probability = [], []
-        for place, (columns, allowed) in enumerate(zip(self._columns, self._allowed(taxonomy), strict=True)):
-            if allowed is None or allowed.any():
-                found = self.heads[place].probabilities(by_embedding[columns], by_words[columns], allowed)
-                chosen.append((place, int(found.argmax())))
-                probability.append(float(found.max()))
+        chosen, probability = self._likeliest(by_embedding, by_words, self._allowed(taxonomy))
+        akin = [one for one in neighbours if one.likeness >= AKIN]
         readings: dict[FieldName, FieldReading] = {}
         for (place, best), words, likely in zip(
             chosen, self._telling_words(chosen, features), probability, strict=True
         ):
             head = self.heads[place]
             confidence = head.confidence(likely, familiar)
-            reason = _reason(head, best, words, neighbours, familiar)
+            reason = _reason(head, best, words, akin, familiar)
             applies = head.apply_from is not None and confidence >= head.apply_from
             withheld = applies and head.name in self._stopped
             readings[cast(FieldName, head.name)] = FieldReading(
@@ -107,22 +108,43 @@ class LocalEngine:
             readings["tags"] = FieldReading(tagged.tags, confidence, "By its words and texts like it.", "local")
         return readings
 
+    def _likeliest(
+        self, by_embedding: Floats, by_words: Floats, allowed: NDArray[np.bool_] | None
+    ) -> tuple[list[tuple[int, int]], list[float]]:
+        """The likeliest value of each head that may give any, as the place of the head and its own there; and how
+        likely it is. As `Head.probabilities` has it, for all heads at once.
+        """
+        import numpy as np
+
+        scaled = self._of_embedding * by_embedding + self._of_words * by_words
+        if allowed is not None:
+            scaled[~allowed] = -np.inf
+        best = [int(scaled[columns].argmax()) for columns in self._columns]
+        top = scaled[self._starts + best]
+        spread = np.exp(scaled - np.repeat(np.where(np.isfinite(top), top, 0.0), self._sizes))
+        likely = (1 / np.maximum(np.add.reduceat(spread, self._starts), 1e-30)).tolist()
+        given = [place for place, score in enumerate(top.tolist()) if score > -np.inf]
+        return [(place, best[place]) for place in given], [likely[place] for place in given]
+
     def _neighbours(self, vector: Vector, examples: Sequence[Decided]) -> list[Neighbour]:
         """The nearest known texts, nearest first: of the starter set and of what people decided here."""
         found = [Neighbour(example.similarity, example.labels, "") for example in examples]
         reference = self._weights.reference
         if reference is not None and len(self._rows) == len(reference):
             likeness = reference @ vector
-            for row in likeness.argsort()[: -NEIGHBOURS - 1 : -1]:
-                known = self._rows[int(row)]
+            for row in likeness.argsort()[: -NEIGHBOURS - 1 : -1].tolist():
+                known = self._rows[row]
                 found.append(Neighbour(float(likeness[row]), known.labels, known.title))
         return sorted(found, key=lambda neighbour: -neighbour.likeness)[:NEIGHBOURS]
 
-    def _allowed(self, taxonomy: Taxonomy) -> Sequence[NDArray[np.bool_] | None]:
-        """By head, which values may be given; None: all of them. The same taxonomy comes with many texts."""
+    def _allowed(self, taxonomy: Taxonomy) -> NDArray[np.bool_] | None:
+        """By column, whether its value may be given; None: all of them. The same taxonomy comes with many texts."""
+        import numpy as np
+
         remembered = self._allowed_by  # looked at once: another thread may come with another taxonomy
         if remembered is None or remembered[0] is not taxonomy:
-            remembered = self._allowed_by = (taxonomy, tuple(_allowed(head, taxonomy) for head in self.heads))
+            allowed = np.array([one for head in self.heads for one in _allowed(head, taxonomy)])
+            remembered = self._allowed_by = (taxonomy, None if allowed.all() else allowed)
         return remembered[1]
 
     def _telling_words(self, chosen: Sequence[tuple[int, int]], features: Any) -> list[list[str]]:
@@ -134,10 +156,9 @@ class LocalEngine:
         own = int((indices < len(vocabulary)).sum())  # words come first
         found = [vocabulary[index] for index in indices[:own].tolist()]
         ours = coefficients[:own]
-        starts = np.array([columns.start for columns in self._columns])
-        usual = np.add.reduceat(ours, starts, axis=1) / np.diff(starts, append=ours.shape[1])
+        usual = np.add.reduceat(ours, self._starts, axis=1) / self._sizes
         heads, best = np.array(chosen).reshape(-1, 2).T
-        gains = (ours[:, starts[heads] + best] - usual[:, heads]).T * weights[:own]
+        gains = (ours[:, self._starts[heads] + best] - usual[:, heads]).T * weights[:own]
         ranked = gains.argsort(axis=1)[:, ::-1].tolist()
         return [
             _most(found[place] for place in places if gain[place] > 0)
@@ -156,10 +177,10 @@ def _most(words: Iterable[str]) -> list[str]:
     return chosen
 
 
-def _reason(head: Head, best: int, words: Sequence[str], neighbours: Sequence[Neighbour], familiar: float) -> str:
+def _reason(head: Head, best: int, words: Sequence[str], akin: Sequence[Neighbour], familiar: float) -> str:
     """The nearest invented example of this value, how many decided ones have it, the words that weighed most."""
     value, name = head.values[best], cast(FieldName, head.name)
-    same = [one for one in neighbours if one.likeness >= AKIN and one.labels.get(name, _NOTHING) == value]
+    same = [one for one in akin if one.labels.get(name, _NOTHING) == value]
     parts = []
     titled = next((one for one in same if one.title), None)
     if titled is not None:
@@ -229,9 +250,6 @@ _FILLERS = frozenset(
 )
 
 
-def _allowed(head: Head, taxonomy: Taxonomy) -> NDArray[np.bool_] | None:
-    import numpy as np
-
+def _allowed(head: Head, taxonomy: Taxonomy) -> list[bool]:
     known = taxonomy.values(cast(FieldName, head.name))
-    allowed = np.array([known is None or value is None or value in known for value in head.values])
-    return None if allowed.all() else allowed
+    return [known is None or value is None or value in known for value in head.values]

@@ -81,7 +81,9 @@ class Known:
 
         The first line is the subject. A tag that only repeats a category's name, or another tag, is left out.
         """
-        subject, body = self.standing_in(text.split("\n", 1)[0]), self.standing_in(text)
+        first_line, parted, _ = text.partition("\n")
+        subject = self.standing_in(first_line)
+        body = self.standing_in(text) if parted else subject
         scores = {tag: self._probability(tag, subject, body, shares.get(tag, 0.0)) for tag in {*body, *shares}}
         ranked = sorted((tag for tag in scores if scores[tag] >= LIKELY), key=lambda tag: (-scores[tag], tag))
         chosen = sensible(ranked, taxonomy)
@@ -123,6 +125,7 @@ def _phrase_of_name(name: str) -> Phrase:
     return phrase(name)
 
 
+@lru_cache(maxsize=20_000)  # the same few thousand words come again and again
 def _singular(word: str) -> str:
     if len(word) > 4 and word.endswith("ies"):
         return f"{word[:-3]}y"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -87,15 +88,24 @@ class Words:
 
         words, chunks = pieces(text)
         index = self._word_index
-        word_counts = {index[word]: count for word, count in words.items() if word in index}
-        letter_counts: Counter[int] = Counter()
+        counts = {index[word]: count for word, count in words.items() if word in index}
+        letters_from = len(counts)
         for chunk, count in chunks.items():
             for position in self._groups_of(chunk):
-                letter_counts[position] += count
-        sign_counts = {self._sign_index[sign]: 1 for sign in signs if sign in self._sign_index}
-        blocks = [_weighted(counts, self.idf) for counts in (word_counts, letter_counts, sign_counts)]
-        indices = np.concatenate([block[0] for block in blocks])
-        return indices, np.concatenate([blocks[0][1], blocks[1][1], SIGNS_WEIGHT * blocks[2][1]])
+                counts[position] = counts.get(position, 0) + count
+        signs_from = len(counts)
+        counts.update((self._sign_index[sign], 1) for sign in signs if sign in self._sign_index)
+        # All blocks at once: a reading waits for each step of numpy longer than for its numbers.
+        indices = np.fromiter(counts.keys(), dtype=np.int64, count=len(counts))
+        found = np.fromiter(counts.values(), dtype=np.float32, count=len(counts))
+        weights: Floats = (1 + np.log(found)) * self.idf[indices]
+        bounds = ((0, letters_from, 1.0), (letters_from, signs_from, 1.0), (signs_from, len(counts), SIGNS_WEIGHT))
+        for start, end, wished in bounds:
+            block = weights[start:end]
+            length = math.sqrt(float(block @ block))
+            if length:
+                weights[start:end] = block * (wished / length)
+        return indices, weights
 
     def _groups_of(self, chunk: str) -> list[int]:
         known = self._chunks.get(chunk)
@@ -105,16 +115,6 @@ class Words:
             if len(self._chunks) < _CACHED_WORDS:
                 self._chunks[chunk] = known
         return known
-
-
-def _weighted(counts: dict[int, int], idf: Floats) -> tuple[Indices, Floats]:
-    import numpy as np
-
-    indices = np.fromiter(counts.keys(), dtype=np.int64, count=len(counts))
-    found = np.fromiter(counts.values(), dtype=np.float32, count=len(counts))
-    weights = (1 + np.log(found)) * idf[indices]
-    length = float(np.sqrt(weights @ weights))
-    return indices, (weights / length if length else weights).astype(np.float32)
 
 
 def fit_words(texts: Iterable[str], signs: Iterable[Iterable[str]] = (), *, at_most: int = MAX_FEATURES) -> Words:

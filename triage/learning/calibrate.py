@@ -101,14 +101,21 @@ def upper_bound(right: float, seen: float) -> float:
     return 1.0 - lower_bound(seen - right, seen)
 
 
-def threshold(confidence: Floats, correct: Floats, precision: float, undecided: Floats | None = None) -> float | None:
+def threshold(
+    confidence: Floats,
+    correct: Floats,
+    precision: float,
+    undecided: Floats | None = None,
+    many: Floats | None = None,
+) -> float | None:
     """The lowest confidence from which on the precision's lower bound held; None when it never did.
 
     Confidence and correctness must be out-of-fold. The bound, not the point estimate: that one missed its promise by
     3 to 5 points with 300 texts.
 
     People decide what the engine is unsure of, so that decided texts alone are harder than the tickets that come in.
-    `undecided` are its confidences in texts that nobody decided: with them the promise is made for all tickets.
+    `undecided` are its confidences in texts that nobody decided: with them the promise is made for all tickets. `many`
+    is for how many each of these stands, one if not given: of those that came in they may be a part alone.
     """
     import numpy as np
 
@@ -122,11 +129,15 @@ def threshold(confidence: Floats, correct: Floats, precision: float, undecided: 
     right = np.cumsum(correct)
     held = [rank for rank in ranks if lower_bound(right[rank - 1], rank) >= precision]
     if undecided is not None and len(undecided):
-        held.extend(ranks[_holds_for_all(confidence, correct, np.sort(undecided)[::-1], precision)[ranks - 1]])
+        falling = np.argsort(-undecided, kind="stable")
+        many = np.ones(len(undecided)) if many is None else many[falling]
+        held.extend(ranks[_holds_for_all(confidence, correct, undecided[falling], many, precision)[ranks - 1]])
     return float(confidence[max(held) - 1]) if held else None
 
 
-def _holds_for_all(confidence: Floats, correct: Floats, undecided: Floats, precision: float) -> NDArray[np.bool_]:
+def _holds_for_all(
+    confidence: Floats, correct: Floats, undecided: Floats, many: Floats, precision: float
+) -> NDArray[np.bool_]:
     """By rank of the decided texts: whether all texts as sure as this one, decided or not, are right often enough.
 
     Twice over: by the lower bound of what the confidence was worth, a line through its log-odds, and by the decided
@@ -134,18 +145,19 @@ def _holds_for_all(confidence: Floats, correct: Floats, undecided: Floats, preci
     """
     import numpy as np
 
-    every = np.concatenate([confidence, undecided])
-    every = every[np.argsort(-every, kind="stable")]
+    every, texts = np.concatenate([confidence, undecided]), np.concatenate([np.ones(len(confidence)), many])
+    falling = np.argsort(-every, kind="stable")
+    every, texts = every[falling], texts[falling]
     # As many of all texts are at least as sure as the decided one of this rank.
     reach = np.searchsorted(-every, -confidence, side="right")
     odds = _with_constant(every)
     weights, covariance = _line(_with_constant(confidence), correct)
     worth = 1 / (1 + np.exp(-odds @ weights))
-    counts = np.arange(1, len(every) + 1)
-    slopes = np.cumsum((worth * (1 - worth))[:, None] * odds, axis=0) / counts[:, None]
+    counts = np.cumsum(texts)
+    slopes = np.cumsum((texts * worth * (1 - worth))[:, None] * odds, axis=0) / counts[:, None]
     error = np.sqrt(np.einsum("ni,ij,nj->n", slopes, covariance, slopes))
-    bound = (np.cumsum(worth) / counts - _CONFIDENCE_Z * error)[reach - 1]
-    weight = stands_for(confidence, undecided)
+    bound = (np.cumsum(texts * worth) / counts - _CONFIDENCE_Z * error)[reach - 1]
+    weight = stands_for(confidence, undecided, many)
     counted = np.cumsum(weight * correct) / np.cumsum(weight)
     holds: NDArray[np.bool_] = (bound >= precision) & (counted >= precision)
     return holds
@@ -177,8 +189,11 @@ def _line(odds: Floats, correct: Floats) -> tuple[Floats, Floats]:
     return weights, np.linalg.inv(curvature)
 
 
-def stands_for(confidence: Floats, undecided: Floats) -> Floats:
-    """How many texts each decided one stands for: by groups of like confidence, 25 decided ones at least in each."""
+def stands_for(confidence: Floats, undecided: Floats, many: Floats | None = None) -> Floats:
+    """How many texts each decided one stands for: by groups of like confidence, 25 decided ones at least in each.
+
+    `many`: for how many each undecided one stands.
+    """
     import numpy as np
 
     groups = max(1, min(20, len(confidence) // 25))
@@ -188,6 +203,6 @@ def stands_for(confidence: Floats, undecided: Floats) -> Floats:
     ours, theirs = (one * groups // len(rising) for one in surer)
     # Where many are equally sure, a group can be without decided ones: then the next less sure ones stand for it.
     held, ours, decided = np.unique(ours, return_inverse=True, return_counts=True)
-    others = np.bincount(np.minimum(np.searchsorted(held, theirs), len(held) - 1), minlength=len(held))
+    others = np.bincount(np.minimum(np.searchsorted(held, theirs), len(held) - 1), many, minlength=len(held))
     counted: Floats = (1 + others / decided)[ours]
     return counted

@@ -16,6 +16,7 @@ from triage.engines.signs import signs
 from triage.engines.weights import Head, Weights
 from triage.engines.words import MAX_FEATURES, Words, fit_words
 from triage.learning.calibrate import Calibration, calibrate, calibration_error, softmax
+from triage.learning.regression import logistic
 from triage.learning.thresholds import novelty_of, with_thresholds
 from triage.pipeline.types import FieldValue
 
@@ -42,7 +43,8 @@ _TOLERANCE = 1e-4  # 1e-3 stops early and costs 2.5 points
 _ITERATIONS = 3_000
 # Up to here the word features of n texts are turned into n coordinates: the same fit, many times faster.
 _ROTATE_UP_TO = 2_000
-# Features by values, at most: lbfgs keeps some twenty copies of the coefficients.
+_NEWTON_UP_TO = 20  # values
+# Features by values, at most: L-BFGS keeps some twenty copies of the coefficients.
 _COEFFICIENTS = 4_000_000
 _UNSEEN = math.log(1e-6)  # a class that a fold never saw
 
@@ -52,7 +54,8 @@ class Example:
     """A text as `Inquiry.text` has it, its embedding, and the labels somebody stands for.
 
     `decided`: by a person at this desk. `source`: the name of the door it came by, if any. `inner`: the inner layer of
-    the embedding, worked out by the fit where it is not given.
+    the embedding, worked out by the fit where it is not given. `stands_for`: of what nobody decided a fit is given the
+    newest alone, and each stands for so many that came in beside those decided.
     """
 
     text: str
@@ -61,6 +64,7 @@ class Example:
     decided: bool = False
     source: str = ""
     inner: Vector | None = None
+    stands_for: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,12 +287,13 @@ def _logistic(rows: Any, truth: Indices, classes: int, penalty: float) -> tuple[
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
+    if rows.shape[0] > _ROTATE_UP_TO or classes > _NEWTON_UP_TO:
+        return logistic(rows, truth, classes, penalty, tolerance=_TOLERANCE, iterations=_ITERATIONS)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # many values, few texts
         warnings.simplefilter("ignore", ConvergenceWarning)  # close enough: the temperature is fitted on what it says
-        # Few rows: Newton's steps are dear but few. Many rows or classes: lbfgs.
-        solver = "newton-cg" if rows.shape[0] <= _ROTATE_UP_TO and classes <= 20 else "lbfgs"
-        model = LogisticRegression(C=penalty, tol=_TOLERANCE, max_iter=_ITERATIONS, solver=solver).fit(rows, truth)
+        # Newton's steps are dear but few.
+        model = LogisticRegression(C=penalty, tol=_TOLERANCE, max_iter=_ITERATIONS, solver="newton-cg").fit(rows, truth)
     coefficients, bias = model.coef_, model.intercept_
     if classes == 2:  # scikit-learn keeps one row for two classes
         coefficients = np.concatenate([-coefficients / 2, coefficients / 2])

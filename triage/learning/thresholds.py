@@ -40,16 +40,16 @@ def with_thresholds(
         pairs = zip(out.confidence.tolist(), out.rows.tolist(), strict=True)
         # As a reading gives them, which is less where a text is like nothing known.
         confidence = np.array([head.confidence(probability, near[row]) for probability, row in pairs])
-        found = threshold(confidence[ours], out.correct[ours], precision, sure[head.name])
+        found = threshold(confidence[ours], out.correct[ours], precision, *sure[head.name])
         heads.append(replace(head, apply_from=found))
     return tuple(heads)
 
 
-def _confidences(weights: Weights, texts: Sequence[Example], known: Vectors) -> dict[str, Floats]:
-    """By field, how sure the fit is of each text that has no label of that field."""
+def _confidences(weights: Weights, texts: Sequence[Example], known: Vectors) -> dict[str, tuple[Floats, Floats]]:
+    """By field, how sure the fit is of each text that has no label of that field, and for how many that one stands."""
     import numpy as np
 
-    sure: dict[str, list[float]] = {head.name: [] for head in weights.heads}
+    sure: dict[str, list[tuple[float, float]]] = {head.name: [] for head in weights.heads}
     inner = iter(inner_all([one.text for one in texts if one.inner is None]))
     nearest = _nearest(_vectors(texts), known)
     for one, likeness in zip(texts, nearest, strict=True):
@@ -62,8 +62,9 @@ def _confidences(weights: Weights, texts: Sequence[Example], known: Vectors) -> 
             columns = slice(start, start := start + len(head.values))
             if head.name not in one.labels:
                 probability = float(head.probabilities(by_embedding[columns], by_words[columns]).max())
-                sure[head.name].append(head.confidence(probability, familiar))
-    return {name: np.array(found) for name, found in sure.items()}
+                sure[head.name].append((head.confidence(probability, familiar), one.stands_for))
+    pairs = {name: np.array(found, dtype=np.float64).reshape(-1, 2) for name, found in sure.items()}
+    return {name: (found[:, 0], found[:, 1]) for name, found in pairs.items()}
 
 
 def novelty_of(examples: Sequence[Example]) -> Novelty:

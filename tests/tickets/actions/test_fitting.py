@@ -140,11 +140,12 @@ def test_a_fit_is_due_after_fifty_new_decisions_that_no_fit_has_looked_at(
     assert fitting.new_decisions() == 0 and fitting.ask_if_due() is None
 
 
-def test_a_changed_format_makes_a_fit_due_from_all_decisions(
-    make_ticket: MakeTicket, quick: None, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("decisions", [3, 50])
+def test_a_changed_format_makes_a_fit_due_from_all_decisions_however_few(
+    make_ticket: MakeTicket, quick: None, monkeypatch: pytest.MonkeyPatch, decisions: int
 ) -> None:
     monkeypatch.setattr("triage.learning.cadence.nightly", lambda **_: False)
-    decide(make_ticket, 50)
+    decide(make_ticket, decisions)
     fitting.ask_for_fit(cause=NEW)
     assert made().artifact.live and fitting.ask_if_due() is None  # type: ignore[union-attr]
     weights = from_bytes(starter_fit()[0])

@@ -181,4 +181,21 @@ def test_tickets_that_nobody_decided_tell_how_sure_a_fit_is_of_what_comes_in(
     assert [example.text.splitlines()[0] for example in found] == ["Export 2 fails", "Export 1 fails"]
     assert {len(example.labels) for example in found} == {0}
     assert not found[0].decided and found[0].source == read[2].source.name
+    assert found[0].stands_for == 1 / 1, "nothing was decided beside the two newest, and one ticket before"
     assert found[0].text == Inquiry("Export 2 fails", (Turn("customer", read[2].messages.get().text),)).text
+
+
+@pytest.mark.parametrize(("looked_at", "each"), [(5, 6 / 6), (3, 6 / 2), (2, 6 / 1)])
+def test_each_undecided_ticket_stands_for_what_came_in_beside_the_decided_ones_of_its_time(
+    make_ticket: MakeTicket, agent: User, monkeypatch: pytest.MonkeyPatch, looked_at: int, each: float
+) -> None:
+    monkeypatch.setattr("tickets.actions.learning.is_held_out", lambda number: False)
+    for number in range(10):  # decided at first; then two come in for each that is decided
+        ticket = make_ticket(title=f"Export {number} fails")
+        Ticket.objects.filter(pk=ticket.pk).update(embedding=VECTOR)
+        if number not in (4, 5, 7, 8):
+            ticket.refresh_from_db()
+            review.correct(ticket=ticket, changes={"category": "bug"}, by=agent)
+    monkeypatch.setattr("tickets.actions.learning.UNDECIDED", looked_at)
+    found = decisions().undecided
+    assert [example.stands_for for example in found] == [pytest.approx(each)] * min(looked_at, 4)

@@ -11,7 +11,7 @@ from django.utils import timezone
 from tests.tickets.channels.conftest import NEW, ApiClient, Caller
 from tests.tickets.conftest import MakeTicket
 from tickets.actions import keys, merging
-from tickets.channels.api.schemas import DecidedOut, KnownTicketOut, StatsOut, TicketOut
+from tickets.channels.api.schemas import KnownTicketOut, ReadingOut, StatsOut, TicketOut
 from tickets.models import ApiKey, Delivery, Draft, Message, Review, Source, Suggestion, Team, Ticket
 from triage.models import Call, Pause, User
 from triage.pipeline.types import NoAnswer, Question
@@ -553,14 +553,17 @@ def test_classify_reads_a_text_and_stores_no_ticket(api: ApiClient) -> None:
     response = api.send("post", "/classify", {"title": "App crashes", "description": "It crashes when I sign in."})
     assert response.status_code == 200
     body = response.json()
-    DecidedOut.model_validate(body)
+    ReadingOut.model_validate(body)
+    assert body["notes"] == []
     assert set(body["engine"].values()) <= {"local", "rules"}
     assert 0 <= body["confidence"]["category"] <= 1
     assert Ticket.objects.count() == 0
 
 
 @pytest.mark.django_db(transaction=True)
-def test_classify_asks_no_model_while_the_desk_is_paused(api: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_classify_asks_no_model_while_the_desk_is_paused_and_says_so(
+    api: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[Question] = []
 
     async def ask(question: Question, **_: Any) -> None:
@@ -571,9 +574,13 @@ def test_classify_asks_no_model_while_the_desk_is_paused(api: ApiClient, monkeyp
     monkeypatch.setattr("triage.calls.ask", ask)
     text = {"title": "Hm", "description": "Something about the thing, perhaps."}
     Pause.begin(by="A test")
-    assert api.send("post", "/classify", text).status_code == 200 and not asked
+    told = api.send("post", "/classify", text)
+    assert told.status_code == 200 and not asked
+    assert told.json()["notes"] == ["The machine is paused, so no model was asked."]
     Pause.end(by="A test")
-    assert api.send("post", "/classify", text).status_code == 200 and asked
+    told = api.send("post", "/classify", text)
+    assert told.status_code == 200 and asked
+    assert told.json()["notes"][0].startswith("The model gave no answer")
 
 
 # Approving

@@ -115,3 +115,36 @@ def test_equally_sure_texts_stand_together_and_none_is_forgotten() -> None:
     weights = stands_for(decided, undecided)
     assert weights[:25] == pytest.approx(4) and weights[25:] == pytest.approx(2)
     assert weights.sum() == pytest.approx(len(decided) + len(undecided))
+
+
+def test_an_undecided_text_may_stand_for_many() -> None:
+    decided, undecided = np.repeat([0.9, 0.5], [26, 24]), np.repeat([0.9, 0.5], [78, 24])
+    weights = stands_for(decided, undecided, np.full(102, 2.0))
+    assert weights == pytest.approx(np.repeat([7.0, 3.0], [26, 24]))
+
+
+def test_what_stands_for_many_counts_as_if_it_were_there_so_often() -> None:
+    confidence, right, decided = came_in(3)
+    ours, others = confidence[decided], confidence[~decided]
+    weighed = threshold(ours, right[decided], 0.95, others, np.full(len(others), 3.0))
+    assert weighed == threshold(ours, right[decided], 0.95, np.repeat(others, 3))
+    assert weighed is not None
+
+
+def test_a_part_of_the_undecided_keeps_the_promise_where_it_stands_for_all_of_them() -> None:
+    """The newest thousand of many more: unweighed they would say that most tickets are as hard as the decided ones."""
+    shares: list[float] = []
+    alone: list[float] = []
+    kept = 0
+    for seed in range(40):
+        confidence, right, decided = came_in(seed)
+        others = confidence[~decided]
+        some = others[: len(others) // 4]
+        for found, many in ((shares, np.full(len(some), len(others) / len(some))), (alone, None)):
+            least = threshold(confidence[decided], right[decided], 0.95, some, many)
+            chosen = confidence >= (2.0 if least is None else least)
+            found.append(float(chosen.mean()))
+            if found is shares:
+                kept += not chosen.any() or right[chosen].mean() >= 0.95
+    assert kept >= 36, "one in ten at most may miss it"
+    assert np.mean(shares) > np.mean(alone)

@@ -85,18 +85,19 @@ def test_the_threshold_is_sought_with_how_sure_the_fit_is_of_what_nobody_decided
 ) -> None:
     asked: dict[int, Any] = {}
 
-    def note(confidence: Any, correct: Any, precision: float, undecided: Any = None) -> float:
-        asked[len(confidence)] = undecided
+    def note(confidence: Any, correct: Any, precision: float, undecided: Any = None, many: Any = None) -> float:
+        asked[len(confidence)] = undecided, many
         return precision
 
     monkeypatch.setattr("triage.learning.thresholds.threshold", note)
     examples = _examples(decided=True)
     examples[0] = replace(examples[0], labels={"other": "a"})
-    others = [Example(text, embed(text), {}) for text in ("paper jam", "refund the invoice")]
+    others = [Example(text, embed(text), {}, stands_for=3.0) for text in ("paper jam", "refund the invoice")]
     heads = fit(examples, ["kind"], undecided=others, precision=0.9).weights.heads
     assert [head.apply_from for head in heads] == [0.9]
-    sure = asked[11]
+    sure, many = asked[11]
     assert len(sure) == 3, "the two, and the one that was decided in another field alone"
+    assert many.tolist() == [3, 3, 1]
     assert all(0.5 <= one <= 1 for one in sure)
 
 

@@ -33,7 +33,6 @@ from tickets.channels.api.schemas import (
     BulkOut,
     CommentOut,
     CommentPage,
-    DecidedOut,
     Filters,
     HowMany,
     KnownTicketOut,
@@ -42,6 +41,7 @@ from tickets.channels.api.schemas import (
     NewTickets,
     Paging,
     ProblemOut,
+    ReadingOut,
     SimilarPage,
     StatsOut,
     Text,
@@ -267,7 +267,7 @@ def similar_tickets(request: HttpRequest, number: int, how_many: Query[HowMany])
     )
 
 
-@api.post("/classify", response={200: DecidedOut, **PROBLEMS}, summary="Read a text without storing a ticket")
+@api.post("/classify", response={200: ReadingOut, **PROBLEMS}, summary="Read a text without storing a ticket")
 async def classify(request: HttpRequest, body: Text) -> HttpResponse:
     caller(request, "read")
     verdict = await reading.read_text(title=body.title, text=body.description)

@@ -25,13 +25,17 @@ def found_by(request: HttpRequest, secret: str) -> ApiKey | None:
     found: dict[str, ApiKey | None] = request.__dict__.setdefault(_FOUND, {})
     secret = secret.strip()
     if secret not in found:
-        keys = ApiKey.objects.select_related("source", "user")
-        key = keys.in_force().of_secret(secret).first() if secret else None
-        if key is not None:
-            address = address_of(request.META.get("REMOTE_ADDR", ""))
-            key.touch(str(address) if address else None)
-        found[secret] = key
+        found[secret] = find_key(secret, address_of(request.META.get("REMOTE_ADDR", "")))
     return found[secret]
+
+
+def find_key(secret: str, address: object = None) -> ApiKey | None:
+    """The key in force with these letters. Its use is noted, from this address."""
+    keys = ApiKey.objects.select_related("source", "user")
+    key = keys.in_force().of_secret(secret.strip()).first() if secret.strip() else None
+    if key is not None:
+        key.touch(str(address) if address else None)
+    return key
 
 
 def carried(request: HttpRequest) -> str:

@@ -96,6 +96,7 @@ def present_verdict(verdict: Verdict) -> Json:
         "reasons": {name: reading.reason for name, reading in verdict.fields.items()},
         "escalated": verdict.escalated,
         "escalation_reason": verdict.escalation_reason or None,
+        "notes": list(verdict.notes),
     }
 
 

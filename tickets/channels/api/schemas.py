@@ -178,6 +178,12 @@ class DecidedOut(BaseModel):
     escalation_reason: str | None
 
 
+class ReadingOut(DecidedOut):
+    notes: list[str] = Field(
+        description="What the reading went without, in sentences: a pause, a model that was silent"
+    )
+
+
 class TicketOut(DecidedOut):
     number: int
     id: str
