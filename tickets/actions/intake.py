@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from tickets.actions.acknowledging import acknowledge
+from tickets.actions.attaching import Upload, attach_all
 from tickets.actions.errors import Conflict, Invalid
 from tickets.actions.joined import hold_thread
 from tickets.actions.learning import remember
@@ -34,45 +36,56 @@ class Receipt:
 
 
 def receive(
-    inbound: Inbound, *, source: Source, sender: Source | None = None, quiet: bool = False, message_id: str = ""
+    inbound: Inbound,
+    *,
+    source: Source,
+    sender: Source | None = None,
+    quiet: bool = False,
+    message_id: str = "",
+    files: Sequence[Upload] = (),
 ) -> Receipt:
     """Store what came in, once, with its work enqueued in the same transaction.
 
     The same external id of a source gives the first ticket back, and so does the same idempotency key of a sender: the
     source's own door, unless one door brings the tickets of several sources. Raises Conflict when an idempotency key
-    comes again with another content or for another source. `quiet` sends no receipt; `message_id` is a mail's own.
+    comes again with another content or for another source. `quiet` sends no receipt; `message_id` is a mail's own;
+    `files` were checked, and are kept with its first message.
     """
     key = f"{(sender or source).pk}:{inbound.idempotency_key}" if inbound.idempotency_key else ""
-    known = _known(inbound, source, key)
+    digest = digest_of(inbound, files) if key else ""
+    known = _known(inbound, source, key, digest)
     if known is not None:
         return known
     try:
         with transaction.atomic():
-            ticket, message = _store(inbound, source, key, message_id)
+            ticket, message = _store(inbound, source, key, digest, message_id)
+            attach_all(message=message, files=files)
             if not quiet:
                 acknowledge(ticket)
             ring("interactive")
             announce(ticket, "created")
     except IntegrityError:  # the same thing came twice at the same moment: the other one won
-        known = _known(inbound, source, key)
+        known = _known(inbound, source, key, digest)
         if known is None:
             raise
         return known
     return Receipt(ticket, created=True, message=message)
 
 
-def digest_of(inbound: Inbound) -> str:
+def digest_of(inbound: Inbound, files: Sequence[Upload] = ()) -> str:
     """What tells one content from another under the same idempotency key (SHA-256, hex)."""
     content = inbound.model_dump(mode="json", exclude={"idempotency_key", "lane", "created_at"})
+    if files:
+        content["files"] = [[name, hashlib.sha256(held).hexdigest()] for name, held in files]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _known(inbound: Inbound, source: Source, key: str) -> Receipt | None:
+def _known(inbound: Inbound, source: Source, key: str, digest: str) -> Receipt | None:
     tickets = Ticket.everything.select_related("requester", "source")  # what was deleted is not stored anew
     if key:
         ticket = tickets.filter(idempotency_key=key).first()
         if ticket is not None:
-            if ticket.source_id != source.pk or ticket.intake_digest != digest_of(inbound):
+            if ticket.source_id != source.pk or ticket.intake_digest != digest:
                 raise Conflict(
                     "idempotency_key_reused",
                     "This Idempotency-Key was used with another body. Use a new key for a new ticket.",
@@ -85,7 +98,7 @@ def _known(inbound: Inbound, source: Source, key: str) -> Receipt | None:
     return None
 
 
-def _store(inbound: Inbound, source: Source, key: str, message_id: str) -> tuple[Ticket, Message]:
+def _store(inbound: Inbound, source: Source, key: str, digest: str, message_id: str) -> tuple[Ticket, Message]:
     now = timezone.now()
     requester = requester_of(inbound.requester_email, inbound.requester_name)
     ticket = Ticket.objects.create(
@@ -95,7 +108,7 @@ def _store(inbound: Inbound, source: Source, key: str, message_id: str) -> tuple
         source=source,
         external_id=inbound.external_id,
         idempotency_key=key,
-        intake_digest=digest_of(inbound) if key else "",
+        intake_digest=digest,
         submitted_priority=inbound.priority or "",
         submitted_tier=inbound.tier,
         raw=inbound.raw,
@@ -156,7 +169,13 @@ def revise(*, ticket: Ticket, title: str | None = None, text: str | None = None)
 
 
 def add_customer_message(
-    *, ticket: Ticket, text: str, requester: Requester | None = None, external_id: str = "", message_id: str = ""
+    *,
+    ticket: Ticket,
+    text: str,
+    requester: Requester | None = None,
+    external_id: str = "",
+    message_id: str = "",
+    files: Sequence[Upload] = (),
 ) -> Message:
     """The customer wrote again: the draft is stale, an ended ticket is open again, the machine reads it all anew.
 
@@ -175,6 +194,7 @@ def add_customer_message(
             message_id=message_id,
             created_at=timezone.now(),
         )
+        attach_all(message=message, files=files)
         Draft.objects.filter(ticket=held).update(stale=True)
         if held.status in ENDED or held.status == Status.WAITING:
             held.set_status(Status.NEW)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
+from tickets.channels.api import attachments  # noqa: F401  adds its addresses to the API
 from tickets.channels.api.endpoints import api
 from tickets.channels.email import webhooks
 from tickets.channels.github.endpoint import webhook as github_webhook
@@ -20,4 +21,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("support/", portal.form, name="portal"),
     path("support/thanks/<str:signed>/", portal.thanks, name="portal-thanks"),
     path("support/t/<str:signed>/", portal.status, name="portal-status"),
+    path("support/t/<str:signed>/files/<int:pk>/", portal.file, name="portal-file"),
 ]

@@ -70,6 +70,7 @@ TABLE = {
     "tickets:portal": SIGN_IN,
     "tickets:portal-thanks": (OPEN, NO_GET),
     "tickets:portal-status": SIGN_IN,
+    "tickets:portal-file": (OPEN, NO_GET),  # of that very ticket
     "tickets:sign-in": SIGN_IN,
     "tickets:sign-out": (NO_GET, "sssssss"),
     "tickets:invitation": SIGN_IN,
@@ -149,6 +150,7 @@ TABLE = {
     "tickets:readings": (NO_GET, "syyyyyf"),  # goes back to the queue, with a word why not
     "tickets:detail": TICKET,
     "tickets:pieces": TICKET,
+    "tickets:attachment": TICKET,
     "tickets:colleagues": TICKET,
     "tickets:deletion": (NO_GET, "snnfyyf"),
     "tickets:macros": (OWN, "syyyyyf"),  # its action refuses an outsider: what is sent here is empty, and no macro
@@ -171,6 +173,8 @@ TABLE = {
             "tickets:rejection",
             "tickets:reversal",
             "tickets:draft",
+            "tickets:enclosures",
+            "tickets:enclosure-removal",
             "tickets:draft-changes",
             "tickets:approval",
             "tickets:delivery",
@@ -207,6 +211,8 @@ KEYED: dict[str, tuple[tuple[str, dict[str, Any], str], ...]] = {
     "approve_reply": (("post", {"text": "Hello"}, "fnnyyyf"),),
     "list_comments": (("get", {}, "ynnyyyy"),),
     "add_comment": (("post", {"text": "Look"}, "ynnyyyf"),),
+    "add_attachments": (("post", {}, "ynnyyyf"),),  # told that there is no file: 422
+    "get_attachment": (("get", {}, "ynnyyyy"),),
     "similar_tickets": (("get", {}, "ynnyyyy"),),
     "classify": (("post", {"title": "A", "description": "B"}, "yyyyyyy"),),
     "stats": (("get", {}, "yyyyyyy"),),
@@ -325,6 +331,7 @@ def test_a_key_does_what_its_person_may_and_a_deactivated_persons_nothing(world:
     wrong = {}
     for name, tries in KEYED.items():
         number = {"number": world.ticket.pk} if world.ticket and name in OF_A_TICKET else {}
+        number |= {"pk": world.named["tickets:portal-file"]["pk"]} if name == "get_attachment" else {}
         address = reverse(f"tickets:api:{name}", kwargs=number)
         for method, body, letters in tries:
             found = "".join(_asked(clients[role], method, address, body) for role in ROLES)
@@ -344,6 +351,8 @@ OF_A_TICKET = {
     "list_comments",
     "add_comment",
     "similar_tickets",
+    "add_attachments",
+    "get_attachment",
 }
 
 

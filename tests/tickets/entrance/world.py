@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from allauth.usersessions.models import UserSession
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from analytics.models import Summary
 from tickets.models import (
+    Attachment,
     BulkRun,
     Calendar,
     Delivery,
@@ -64,6 +67,11 @@ def furnish(people: dict[str, User | None], ticket: Ticket, other: Ticket) -> Wo
     delivery = Delivery.objects.create(
         ticket=ticket, message=sent, review=review, channel="email", recipient="kim@example.com", state="failed"
     )
+    # Attached to what its customer wrote, so that they may open it, too.
+    first = ticket.messages.earliest("pk")
+    kept = Attachment.objects.create(
+        ticket=ticket, message=first, file=_stored(), name="a.txt", size=1, sha256="0" * 64
+    )
     link = Link.objects.create(one=min(ticket, other, key=_pk), other=max(ticket, other, key=_pk), kind="related")
     split = Split.objects.create(ticket=ticket, new=other, messages=[comment.pk])
     view = View.objects.create(owner=agent, name="Shared", scope="everyone", query="status=new")
@@ -107,9 +115,16 @@ def furnish(people: dict[str, User | None], ticket: Ticket, other: Ticket) -> Wo
         "mfa_edit_webauthn": {"pk": 1},
         "mfa_remove_webauthn": {"pk": 1},
         "tickets:portal-status": {"signed": ticket.signed_id},
+        "tickets:portal-file": {"signed": ticket.signed_id, "pk": kept.pk},
+        "tickets:attachment": {"pk": kept.pk},
         "tickets:portal-thanks": {"signed": ticket.signed_id},
     }
     return World(people, named, ticket)
+
+
+def _stored() -> str:
+    """The name of a file that is there."""
+    return default_storage.save("attachments/walk", ContentFile(b"x"))
 
 
 def _pk(ticket: Ticket) -> int:
