@@ -316,6 +316,11 @@ EMAIL_TIMEOUT = 20
 FORM_PER_MINUTE = _read("TRIAGE_FORM_PER_MINUTE", _number(int, 0), "10")
 FORM_PER_HOUR = _read("TRIAGE_FORM_PER_HOUR", _number(int, 0), "60")
 
+# So many tickets of one sender by form or mail within so many minutes are a flood: what follows is held as spam.
+# 0 tickets: nothing is.
+FLOOD_TICKETS = _read("TRIAGE_FLOOD_TICKETS", _number(int, 0, 10_000), "20")
+FLOOD_MINUTES = _read("TRIAGE_FLOOD_MINUTES", _number(int, 1, 1_440), "10")
+
 # People
 AUTH_USER_MODEL = "triage.User"
 AUTH_PASSWORD_VALIDATORS = [

@@ -18,6 +18,7 @@ from tickets.actions.joined import hold_thread
 from tickets.actions.learning import remember
 from tickets.actions.notifying import tell_assignee
 from tickets.actions.promising import reckon
+from tickets.actions.spamming import Held, Why, blocking, hold, judged, settle, tell_of_flood
 from tickets.channels.base import Inbound, clean_line
 from tickets.live import announce
 from tickets.models import ENDED, SUBJECT_LIMIT, Draft, Lane, Message, Requester, Source, Status, Ticket, excerpt_of
@@ -60,10 +61,11 @@ def receive(
         with transaction.atomic():
             ticket, message = _store(inbound, source, key, digest, message_id)
             attach_all(message=message, files=files)
-            if not quiet:
-                acknowledge(ticket)
-            ring("interactive")
-            announce(ticket, "created")
+            if not ticket.spam:
+                if not quiet:
+                    acknowledge(ticket)
+                ring("interactive")
+                announce(ticket, "created")
     except IntegrityError:  # the same thing came twice at the same moment: the other one won
         known = _known(inbound, source, key, digest)
         if known is None:
@@ -101,6 +103,7 @@ def _known(inbound: Inbound, source: Source, key: str, digest: str) -> Receipt |
 def _store(inbound: Inbound, source: Source, key: str, digest: str, message_id: str) -> tuple[Ticket, Message]:
     now = timezone.now()
     requester = requester_of(inbound.requester_email, inbound.requester_name)
+    held = judged(requester, source, inbound.created_at or now)
     ticket = Ticket.objects.create(
         subject=inbound.title,
         excerpt=excerpt_of(inbound.text),
@@ -116,7 +119,9 @@ def _store(inbound: Inbound, source: Source, key: str, digest: str, message_id: 
         correlation_id=correlation.current(),
         created_at=inbound.created_at or now,
         # Its reading reckons what is promised to it; the clock does where no reading comes.
-        sla_look_at=now + UNREAD if inbound.lane == Lane.INTERACTIVE else None,
+        sla_look_at=now + UNREAD if inbound.lane == Lane.INTERACTIVE and not held else None,
+        spam=held is not None,
+        deleted_at=now if held else None,
     )
     message = Message.objects.create(
         ticket=ticket,
@@ -126,6 +131,10 @@ def _store(inbound: Inbound, source: Source, key: str, digest: str, message_id: 
         message_id=message_id,
         created_at=inbound.created_at or now,
     )
+    if held and requester:
+        settle([ticket], why=held.why, block=held.block)
+        if held.why == Why.FLOOD:
+            tell_of_flood(requester)
     return ticket, message
 
 
@@ -179,8 +188,12 @@ def add_customer_message(
 ) -> Message:
     """The customer wrote again: the draft is stale, an ended ticket is open again, the machine reads it all anew.
 
-    On a merged ticket all of that happens at the one whose thread it belongs to; the message keeps its place.
+    On a merged ticket all of that happens at the one whose thread it belongs to; the message keeps its place. What is
+    spam stays so; and what a blocked sender adds to a ticket of their own makes that spam.
     """
+    requester = requester or ticket.requester
+    if ticket.spam:
+        return _add_to_spam(ticket, text, requester, external_id, files)
     with transaction.atomic():
         one, held = hold_thread(ticket)
         if external_id and (known := Message.objects.filter(origin=one, external_id=external_id).first()):
@@ -189,12 +202,16 @@ def add_customer_message(
             ticket=one,
             kind=Message.Kind.INBOUND,
             text=text,
-            requester=requester or one.requester,
+            requester=requester,
             external_id=external_id,
             message_id=message_id,
             created_at=timezone.now(),
         )
         attach_all(message=message, files=files)
+        blocked = blocking(requester) if requester and requester.pk == held.requester_id == one.requester_id else None
+        if blocked and one is held:
+            hold(ticket=held, held=Held(Why.BLOCKED, blocked))
+            return message
         Draft.objects.filter(ticket=held).update(stale=True)
         if held.status in ENDED or held.status == Status.WAITING:
             held.set_status(Status.NEW)
@@ -208,4 +225,21 @@ def add_customer_message(
         for changed in {one.pk: one, held.pk: held}.values():
             announce(changed, "changed")
         tell_assignee(kind="reply", ticket=held, text=excerpt_of(text))
+    return message
+
+
+def _add_to_spam(
+    ticket: Ticket, text: str, requester: Requester | None, external_id: str, files: Sequence[Upload]
+) -> Message:
+    """Keep what was added, and do nothing about it."""
+    with transaction.atomic():
+        message = Message.objects.create(
+            ticket=ticket,
+            kind=Message.Kind.INBOUND,
+            text=text,
+            requester=requester,
+            external_id=external_id,
+            created_at=timezone.now(),
+        )
+        attach_all(message=message, files=files)
     return message

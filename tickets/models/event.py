@@ -31,6 +31,7 @@ TRACKED = (
     "snoozed_until",
     "merged_into",
     "error",
+    "spam",
     "deleted_at",
 )
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         pgh_context = models.JSONField(null=True)
         assignee_id: int | None
         merged_into_id: int | None
+        spam: bool
 
         class Meta:
             abstract = True

@@ -196,6 +196,8 @@ def _turns(ticket: Ticket) -> list[Turn]:
 
 def _conversation(ticket: Ticket) -> MessageQuerySet:
     """The customer's own: with what was merged of theirs, and never the words of another customer."""
+    if ticket.spam:  # who sent it is shown no difference
+        return Message.objects.filter(ticket=ticket).for_customers()
     root = ticket.merged_into
     own = root if root and root.requester_id and root.requester_id == ticket.requester_id else ticket
     return Message.objects.with_customer(own).for_customers()
@@ -204,6 +206,6 @@ def _conversation(ticket: Ticket) -> MessageQuerySet:
 def _ticket(signed: str) -> Ticket:
     try:
         public_id = signing.Signer(salt=PORTAL_SALT).unsign(signed)
-        return Ticket.objects.defer("embedding").get(public_id=public_id)
+        return Ticket.everything.not_deleted().defer("embedding").get(public_id=public_id)
     except (signing.BadSignature, Ticket.DoesNotExist) as error:
         raise Http404 from error

@@ -34,6 +34,7 @@ from tickets.models import Agent, Habits, Message, Status, Suggestion, Ticket, l
 from tickets.models.history import Change, changes_of
 from tickets.models.labels import all_labels
 from tickets.similar import similar_to
+from tickets.views.away import away
 from tickets.views.clock import clock, noted_of
 from tickets.views.frame import person
 from tickets.views.joined import joined_of, there_of
@@ -54,18 +55,10 @@ def page(request: HttpRequest, number: int) -> HttpResponse:
     try:
         ticket = seen(request, number)
     except Http404:
-        return _deleted(request, number)
+        return away(request, number)
     notifying.read(user=person(request), ticket=ticket)
     template = "tickets/ticket.html#ticket" if request.headers.get("HX-Target") == "pane" else "tickets/ticket.html"
     return render(request, template, context_of(ticket, person(request)))
-
-
-def _deleted(request: HttpRequest, number: int) -> HttpResponse:
-    """What stands where a deleted ticket was, for those who may bring it back; for others there is nothing."""
-    user = person(request)
-    gone = Ticket.everything.visible_to(user).exclude(deleted_at=None)
-    ticket = get_object_or_404(gone if leads(user) else gone.none(), pk=number)
-    return render(request, "tickets/deleted.html", {"ticket": ticket}, status=410)
 
 
 @require_safe
