@@ -130,6 +130,8 @@ TABLE = {
     "tickets:github-secret": NONE_TO_CHANGE,
     "tickets:github-event-again": NONE_TO_CHANGE,
     "tickets:github-webhook": (NO_GET, "yyyyyyf"),  # told that a header is missing: 400
+    "tickets:blocks": KEPT_BY_LEADS,
+    "tickets:block-lifting": LEADS,
     "tickets:mailboxes": KEPT_BY_LEADS,
     "tickets:new-mailbox": READ_BY_LEADS,
     "tickets:mailbox": NONE_TO_KEEP,
@@ -185,6 +187,7 @@ TABLE = {
             "tickets:split-reversal",
             "tickets:link-removal",
             "tickets:snooze",
+            "tickets:spam",
             "tickets:status",
             "tickets:reading",
             "tickets:assignment",

@@ -15,6 +15,7 @@ from django.utils import timezone
 from analytics.models import Summary
 from tickets.models import (
     Attachment,
+    Block,
     BulkRun,
     Calendar,
     Delivery,
@@ -117,6 +118,7 @@ def furnish(people: dict[str, User | None], ticket: Ticket, other: Ticket) -> Wo
         "tickets:portal-status": {"signed": ticket.signed_id},
         "tickets:portal-file": {"signed": ticket.signed_id, "pk": kept.pk},
         "tickets:attachment": {"pk": kept.pk},
+        "tickets:block-lifting": {"pk": Block.objects.create(what="spam.example", by=admin).pk},
         "tickets:portal-thanks": {"signed": ticket.signed_id},
     }
     return World(people, named, ticket)
