@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         r"^webhooks/mail/(?P<sender>[a-z-]{1,30})/(?P<what>inbound|tracking)/?$", webhooks.receive, name="mail-webhook"
     ),
     path("support/", portal.form, name="portal"),
+    path("support/known/", portal.known, name="portal-known"),
     path("support/thanks/<str:signed>/", portal.thanks, name="portal-thanks"),
     path("support/t/<str:signed>/", portal.status, name="portal-status"),
     path("support/t/<str:signed>/files/<int:pk>/", portal.file, name="portal-file"),

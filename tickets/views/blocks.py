@@ -59,7 +59,9 @@ def _page(request: HttpRequest, *, typed: str = "", why: Refused | None = None) 
         .values_list("pk", flat=True)
     )
     context = {
-        "blocks": Paginator(rows.in_force().annotate(held=Count("marks")).order_by("-pk"), PAGE).get_page(request.GET.get("page", "1")),
+        "blocks": Paginator(rows.in_force().annotate(held=Count("marks")).order_by("-pk"), PAGE).get_page(
+            request.GET.get("page", "1")
+        ),
         "lifted": rows.exclude(lifted_at=None)[:LIFTED],
         "visible": visible,
         "typed": typed,

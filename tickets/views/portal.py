@@ -14,7 +14,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.html import linebreaks
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_safe
+from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 from pydantic import TypeAdapter, ValidationError
 
 from tickets import markdown
@@ -23,6 +23,7 @@ from tickets.actions.attaching import Upload
 from tickets.actions.errors import Conflict, Invalid
 from tickets.channels.base import Body, complaints
 from tickets.channels.form.submission import HONEYPOT, LIMITS, Submission
+from tickets.known import is_known
 from tickets.models import ENDED, PORTAL_SALT, Attachment, Message, Priority, Source, Status, Ticket, Tier
 from tickets.models.message import MessageQuerySet
 from tickets.views.attachments import handed_out
@@ -39,6 +40,8 @@ STATUS_WORDS = {
     Status.CLOSED: ("Closed", "This request is closed. Write below to open it again."),
 }
 JOINED = ("Being worked on", "We work on this together with another request. Write below to add to it.")
+# Looks while typing, a minute: of one address, and of all, for each costs some work.
+KNOWN_PER_MINUTE, KNOWN_IN_ALL = 20, 600
 _text = TypeAdapter(Body)
 
 
@@ -112,6 +115,17 @@ def file(request: HttpRequest, signed: str, pk: int) -> HttpResponse:
     """A file of the conversation as its customer may see it: none of a comment, none that has not left the desk."""
     shown = Attachment.objects.filter(message__in=_conversation(_ticket(signed)))
     return handed_out(get_object_or_404(shown, pk=pk))
+
+
+@require_POST
+@never_cache
+def known(request: HttpRequest) -> HttpResponse:
+    """While a request is typed: whether we know of such a trouble. Fragment: portal/_known.html."""
+    marks = {brake.mark("known", brake.peer_of(request)): [Limit(KNOWN_PER_MINUTE, 60)]}
+    if wait := brake.press({**marks, brake.mark("known", "everybody"): [Limit(KNOWN_IN_ALL, 60)]}):
+        return brake.held_up(HttpResponse(), wait)
+    typed = [request.POST.get(name, "")[: LIMITS[name]] for name in ("title", "description")]
+    return render(request, "portal/_known.html", {"known": is_known(*typed)})
 
 
 def _words(request: HttpRequest, reply: Submission) -> str:

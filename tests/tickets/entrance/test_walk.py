@@ -68,6 +68,7 @@ TABLE = {
     "tickets:healthz": (OPEN, NO_GET),
     "tickets:readyz": (OPEN, NO_GET),
     "tickets:portal": SIGN_IN,
+    "tickets:portal-known": (NO_GET, OPEN),
     "tickets:portal-thanks": (OPEN, NO_GET),
     "tickets:portal-status": SIGN_IN,
     "tickets:portal-file": (OPEN, NO_GET),  # of that very ticket
