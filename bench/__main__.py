@@ -52,6 +52,7 @@ def main() -> int:
         rows = importlib.import_module(f"bench.{options.inside}").run(data)
         print(json.dumps([list(row) for row in rows]))
         return 0
+    os.environ.setdefault("TRIAGE_FLOOD_TICKETS", "0")  # a few customers write all there is here
     tables, failed = [], 0
     for name in options.only or MODULES:
         command = [sys.executable, "-m", "bench", "--inside", name, *(["--data", str(data)] if data else [])]

@@ -58,7 +58,8 @@ def earlier(ticket: Ticket, inquiry: Inquiry, context: Context, *, basis: str, t
     if not basis or not settings.TRIAGE_REUSE_DAYS or _read_already(ticket):
         return None
     since = timezone.now() - timedelta(days=settings.TRIAGE_REUSE_DAYS)
-    same = Suggestion.objects.filter(basis=basis, created_at__gte=since).exclude(ticket=ticket)
+    # Of what was deleted or is spam nothing is taken over.
+    same = Suggestion.objects.filter(basis=basis, created_at__gte=since, ticket__deleted_at=None).exclude(ticket=ticket)
     first = same.select_related("ticket__requester", "ticket__source").order_by("-pk").first()
     if first is None:
         return None
@@ -78,7 +79,8 @@ def _read_already(ticket: Ticket) -> bool:
 
 def _decided(text: str, ticket: Ticket, since: Any, context: Context) -> dict[FieldName, FieldReading]:
     """What people said last about each field of tickets with this text."""
-    reviews = Review.objects.filter(ticket__text_hash=text, created_at__gte=since).exclude(field="")
+    reviews = Review.objects.filter(ticket__text_hash=text, ticket__deleted_at=None, created_at__gte=since)
+    reviews = reviews.exclude(field="")
     found: dict[FieldName, FieldReading] = {}
     for review in reviews.exclude(ticket=ticket).order_by("pk"):
         name = cast(FieldName, review.field)

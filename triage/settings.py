@@ -257,6 +257,11 @@ EMAIL_TIMEOUT = 20
 FORM_PER_MINUTE = _read("TRIAGE_FORM_PER_MINUTE", _number(int, 0), "10")
 FORM_PER_HOUR = _read("TRIAGE_FORM_PER_HOUR", _number(int, 0), "60")
 
+# So many tickets of one sender by form or mail within so many minutes are a flood: what follows is held as spam.
+# 0 tickets: nothing is.
+FLOOD_TICKETS = _read("TRIAGE_FLOOD_TICKETS", _number(int, 0, 10_000), "20")
+FLOOD_MINUTES = _read("TRIAGE_FLOOD_MINUTES", _number(int, 1, 1_440), "10")
+
 # People
 AUTH_USER_MODEL = "triage.User"
 AUTH_PASSWORD_VALIDATORS = [
@@ -294,6 +299,7 @@ _s3 = {
     "file_overwrite": False,
 }
 ATTACHMENT_BYTES = _read("TRIAGE_ATTACHMENT_BYTES", _number(int, 1, 100_000_000), "10000000")
+ATTACHMENT_BYTES_A_TICKET = _read("TRIAGE_ATTACHMENT_BYTES_A_TICKET", _number(int, 1, 10_000_000_000), "100000000")
 ATTACHMENTS_A_MESSAGE = _read("TRIAGE_ATTACHMENTS_A_MESSAGE", _number(int, 0, 100), "10")
 ATTACHMENT_TYPES = frozenset(env.list("TRIAGE_ATTACHMENT_TYPES", default=TYPES))
 STORAGES = {

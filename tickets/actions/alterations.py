@@ -19,7 +19,7 @@ from tickets.actions.decided import LABELS, normalise
 from tickets.actions.errors import Conflict, Invalid
 from tickets.actions.review import DECIDED_BY_PEOPLE
 from tickets.models import Agent, Example, Lane, Review, Status, Suggestion, Ticket
-from tickets.models.ticket import ESCALATION
+from tickets.models.ticket import ESCALATION, TicketQuerySet
 from triage.models import User
 from triage.pipeline.types import MAX_TAGS
 
@@ -37,6 +37,11 @@ class Alteration(ABC):
 
     def __init__(self, value: Any, by: User, total: int) -> None:
         self.value, self.by, self.total = value, by, total
+
+    @classmethod
+    def reach(cls) -> TicketQuerySet:
+        """The tickets that it may be done to."""
+        return Ticket.objects.all()
 
     @classmethod
     @abstractmethod
@@ -358,17 +363,6 @@ class ReadAgain(Alteration):
         lane = Lane.IMPORTED if self.total > MANY else Lane.INTERACTIVE
         triage.submit_again(tickets=Ticket.objects.filter(pk__in=[one.pk for one in tickets]), lane=lane)
         return {}
-
-
-ALTERATIONS: dict[str, type[Alteration]] = {
-    "assign": Assign,
-    "field": Field,
-    "tag": AddTags,
-    "untag": RemoveTags,
-    "status": ChangeStatus,
-    "snooze": Snooze,
-    "read": ReadAgain,
-}
 
 
 def _stored(name: str, value: Any) -> Any:

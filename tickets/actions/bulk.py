@@ -17,7 +17,8 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from tickets.actions import learning
-from tickets.actions.alterations import ALTERATIONS, MANY, Alteration
+from tickets.actions.alterable import ALTERATIONS
+from tickets.actions.alterations import MANY, Alteration
 from tickets.actions.deliveries import Claimed
 from tickets.actions.errors import Conflict, Forbidden, Invalid, Refused
 from tickets.actions.promising import reckon_all
@@ -231,9 +232,9 @@ def _one_by_one(run: BulkRun, claimed: Claimed, row: BulkTicket) -> None:
             _count(claimed, kept=1) if undoing else _count(claimed, refused=1)
 
 
-def _lock(numbers: Sequence[int]) -> dict[int, Ticket]:
+def _lock(numbers: Sequence[int], among: TicketQuerySet) -> dict[int, Ticket]:
     """Locked in the order of their numbers, so that two runs never wait for each other."""
-    locked = Ticket.objects.filter(pk__in=numbers).select_for_update(of=("self",)).order_by("number")
+    locked = among.filter(pk__in=numbers).select_for_update(of=("self",)).order_by("number")
     return {one.pk: one for one in locked.select_related("category", "team", "component").defer("embedding", "raw")}
 
 
@@ -243,8 +244,9 @@ def _change_portion(run: BulkRun, claimed: Claimed, rows: list[BulkTicket]) -> N
         stop(run=run, by=run.by)
         return
     numbers = [row.ticket_id for row in rows]
-    tickets = _lock(numbers)
-    visible = set(Ticket.objects.visible_to(run.by).filter(pk__in=numbers).values_list("pk", flat=True))
+    reach = ALTERATIONS[run.kind].reach()
+    tickets = _lock(numbers, reach)
+    visible = set(reach.visible_to(run.by).filter(pk__in=numbers).values_list("pk", flat=True))
     alteration = ALTERATIONS[run.kind](run.value, run.by, run.total)
     changed = []
     for row in rows:
@@ -276,7 +278,7 @@ def _change_portion(run: BulkRun, claimed: Claimed, rows: list[BulkTicket]) -> N
 
 def _undo_portion(run: BulkRun, claimed: Claimed, rows: list[BulkTicket]) -> None:
     """Whoever did it may take it back also where the change gave the ticket to a team that is not theirs."""
-    tickets = _lock([row.ticket_id for row in rows])
+    tickets = _lock([row.ticket_id for row in rows], ALTERATIONS[run.kind].reach())
     alteration = ALTERATIONS[run.kind](run.value, run.undone_by or run.by, run.total)
     undone, reviews = [], []
     for row in rows:
@@ -323,7 +325,7 @@ def _teach(run: BulkRun, claimed: Claimed) -> bool:
     changed = run.rows.filter(state=Row.CHANGED, ticket__gt=run.taught_to).order_by("ticket_id")
     numbers = list(changed.values_list("ticket_id", flat=True)[:PORTION])
     with transaction.atomic():
-        learning.remember_all(list(_lock(numbers).values()))
+        learning.remember_all(list(_lock(numbers, Ticket.objects.all()).values()))
         done = {"taught_to": numbers[-1]} if numbers else {"teaching": False, "lease_until": None}
         if not _held(claimed).filter(teaching=True).update(**done):
             transaction.set_rollback(True)  # it is being undone meanwhile

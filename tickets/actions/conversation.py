@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from django.db import transaction
 from django.utils import timezone
 
+from tickets.actions.attaching import Upload, attach_all
 from tickets.actions.errors import Conflict, Forbidden, Invalid
 from tickets.actions.notifying import notify
 from tickets.actions.review import require_decider
@@ -16,8 +18,10 @@ from triage.models import User
 EDITABLE = timedelta(minutes=15)
 
 
-def comment(*, ticket: Ticket, text: str, by: User | None, author_name: str = "") -> Message:
-    """Add an internal comment, and tell those whom it mentions.
+def comment(
+    *, ticket: Ticket, text: str, by: User | None, author_name: str = "", files: Sequence[Upload] = ()
+) -> Message:
+    """Add an internal comment, with files that were checked, and tell those whom it mentions.
 
     `by` is None where an API client that acts for nobody wrote it: then it has a name.
     """
@@ -33,6 +37,7 @@ def comment(*, ticket: Ticket, text: str, by: User | None, author_name: str = ""
             author_name="" if by else author_name,
             created_at=timezone.now(),
         )
+        attach_all(message=message, files=files)
         Ticket.objects.filter(pk=ticket.pk).update(updated_at=timezone.now())
         announce(ticket, "comment")
         notify(kind="mention", ticket=ticket, to=meant(text), by=by, text=excerpt_of(text))

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tickets.actions import macros
+from tickets.actions import macros, spamming
 from tickets.actions.assignment import assign
 from tickets.actions.decided import LABELS, normalise
-from tickets.actions.errors import Invalid
+from tickets.actions.errors import Conflict, Invalid
 from tickets.actions.notifying import notify, tell_leads
 from tickets.actions.review import DECIDED_BY_PEOPLE
 from tickets.colleagues import colleagues_of, leads_of, members_of
@@ -304,6 +304,27 @@ class OfferMacro(Doing):
         return "" if macro and macros.offer(ticket=ticket, macro=macro) else "There was nothing to draft."
 
 
+class MarkSpam(Doing):
+    word = "Hold as spam"
+
+    @classmethod
+    def check(cls, deed: Deed) -> None: ...
+
+    @classmethod
+    def plan(cls, deed: Deed, ticket: Ticket) -> Step:
+        note = "Left as it is: a person let it in." if ticket.decided_by_person("spam") else ""
+        return Step(cls.word, ticket.spam, not note, SO_ALREADY if ticket.spam else note)
+
+    @classmethod
+    def act(cls, deed: Deed, ticket: Ticket, rule: Rule, kind: str) -> str:
+        try:
+            spamming.refuse(ticket)
+        except Conflict as why:
+            return why.sentence
+        spamming.hold(ticket=ticket, held=spamming.Held(spamming.Why.RULE))
+        return ""
+
+
 DEEDS: dict[str, type[Doing]] = {
     "set": SetField,
     "tag": AddTags,
@@ -314,6 +335,7 @@ DEEDS: dict[str, type[Doing]] = {
     "notify": Notify,
     "webhook": CallWebhook,
     "macro": OfferMacro,
+    "spam": MarkSpam,
 }
 _STATUSES = (Status.IN_REVIEW, Status.WAITING, Status.RESOLVED, Status.CLOSED)
 

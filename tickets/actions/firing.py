@@ -96,6 +96,8 @@ def _fire(claimed: Claimed) -> None:
             firing = _judge(rule, cause, facts, correlation_id)
             held |= firing is not None
             ran += [rule] if firing is not None and firing.state == Fired.DONE else []
+            if facts.ticket.spam:
+                break  # it is out of the desk: no rule after this one sees it
         _follow(cause, ticket, before, ran)
     if held:
         cause.state, cause.lease_until, cause.error = State.DONE, None, ""
@@ -199,6 +201,9 @@ def _do(rule: Rule, spec: RuleSpec, kind: str, ticket: Ticket) -> list[dict[str,
     for deed in spec.deeds:
         doing = DEEDS[deed.do]
         step = doing.plan(deed, ticket)
+        if ticket.spam and step.applies:  # nothing more is done to what is held
+            did.append({**step.to_json(), "note": "It is held as spam."})
+            continue
         note = doing.act(deed, ticket, rule, kind) if step.applies else step.note
         did.append({**step.to_json(), "note": note})
     return did

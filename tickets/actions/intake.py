@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,11 +12,13 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from tickets.actions.acknowledging import acknowledge
+from tickets.actions.attaching import Upload, attach_all
 from tickets.actions.errors import Conflict, Invalid
 from tickets.actions.joined import hold_thread
 from tickets.actions.learning import remember
 from tickets.actions.notifying import tell_assignee
 from tickets.actions.promising import reckon
+from tickets.actions.spamming import Held, Why, blocking, hold, judged, settle, tell_of_flood
 from tickets.channels.base import Inbound, clean_line
 from tickets.live import announce
 from tickets.models import ENDED, SUBJECT_LIMIT, Draft, Lane, Message, Requester, Source, Status, Ticket, excerpt_of
@@ -34,36 +37,48 @@ class Receipt:
 
 
 def receive(
-    inbound: Inbound, *, source: Source, sender: Source | None = None, quiet: bool = False, message_id: str = ""
+    inbound: Inbound,
+    *,
+    source: Source,
+    sender: Source | None = None,
+    quiet: bool = False,
+    message_id: str = "",
+    files: Sequence[Upload] = (),
 ) -> Receipt:
     """Store what came in, once, with its work enqueued in the same transaction.
 
     The same external id of a source gives the first ticket back, and so does the same idempotency key of a sender: the
     source's own door, unless one door brings the tickets of several sources. Raises Conflict when an idempotency key
-    comes again with another content or for another source. `quiet` sends no receipt; `message_id` is a mail's own.
+    comes again with another content or for another source. `quiet` sends no receipt; `message_id` is a mail's own;
+    `files` were checked, and are kept with its first message.
     """
     key = key_of(inbound, source, sender)
-    known = _known(inbound, source, key)
+    digest = digest_of(inbound, files) if key else ""
+    known = _known(inbound, source, key, digest)
     if known is not None:
         return known
     try:
         with transaction.atomic():
-            ticket, message = _store(inbound, source, key, message_id)
-            if not quiet:
-                acknowledge(ticket)
-            ring("interactive")
-            announce(ticket, "created")
+            ticket, message = _store(inbound, source, key, digest, message_id)
+            attach_all(message=message, files=files)
+            if not ticket.spam:
+                if not quiet:
+                    acknowledge(ticket)
+                ring("interactive")
+                announce(ticket, "created")
     except IntegrityError:  # the same thing came twice at the same moment: the other one won
-        known = _known(inbound, source, key)
+        known = _known(inbound, source, key, digest)
         if known is None:
             raise
         return known
     return Receipt(ticket, created=True, message=message)
 
 
-def digest_of(inbound: Inbound) -> str:
+def digest_of(inbound: Inbound, files: Sequence[Upload] = ()) -> str:
     """What tells one content from another under the same idempotency key (SHA-256, hex)."""
     content = inbound.model_dump(mode="json", exclude={"idempotency_key", "lane", "created_at"})
+    if files:
+        content["files"] = [[name, hashlib.sha256(held).hexdigest()] for name, held in files]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -72,22 +87,24 @@ def key_of(inbound: Inbound, source: Source, sender: Source | None = None) -> st
     return f"{(sender or source).pk}:{inbound.idempotency_key}" if inbound.idempotency_key else ""
 
 
-def first_of(inbound: Inbound, source: Source, *, keyed: Ticket | None, named: Ticket | None) -> Ticket | None:
+def first_of(source: Source, digest: str, *, keyed: Ticket | None, named: Ticket | None) -> Ticket | None:
     """The ticket that it was stored as before: `keyed` has its idempotency key, `named` its external id there.
 
     Raises Conflict when the key came with another content or for another source.
     """
     if keyed is None:
         return named
-    if keyed.source_id != source.pk or keyed.intake_digest != digest_of(inbound):
+    if keyed.source_id != source.pk or keyed.intake_digest != digest:
         raise Conflict(
             "idempotency_key_reused", "This Idempotency-Key was used with another body. Use a new key for a new ticket."
         )
     return keyed
 
 
-def ticket_of(inbound: Inbound, source: Source, key: str, requester: Requester | None) -> Ticket:
-    """What came in as a ticket that is not stored yet."""
+def ticket_of(
+    inbound: Inbound, source: Source, key: str, digest: str, requester: Requester | None, *, held: Held | None
+) -> Ticket:
+    """What came in as a ticket that is not stored yet; spam where it is `held`."""
     now = timezone.now()
     return Ticket(
         subject=inbound.title,
@@ -96,7 +113,7 @@ def ticket_of(inbound: Inbound, source: Source, key: str, requester: Requester |
         source=source,
         external_id=inbound.external_id,
         idempotency_key=key,
-        intake_digest=digest_of(inbound) if key else "",
+        intake_digest=digest,
         submitted_priority=inbound.priority or "",
         submitted_tier=inbound.tier,
         raw=inbound.raw,
@@ -104,7 +121,9 @@ def ticket_of(inbound: Inbound, source: Source, key: str, requester: Requester |
         correlation_id=correlation.current(),
         created_at=inbound.created_at or now,
         # Its reading reckons what is promised to it; the clock does where no reading comes.
-        sla_look_at=now + UNREAD if inbound.lane == Lane.INTERACTIVE else None,
+        sla_look_at=now + UNREAD if inbound.lane == Lane.INTERACTIVE and not held else None,
+        spam=held is not None,
+        deleted_at=now if held else None,
     )
 
 
@@ -120,21 +139,32 @@ def first_message(ticket: Ticket, inbound: Inbound, message_id: str = "") -> Mes
     )
 
 
-def _known(inbound: Inbound, source: Source, key: str) -> Receipt | None:
+def settle_held(ticket: Ticket, held: Held) -> None:
+    """The rest of holding a stored ticket."""
+    settle([ticket], why=held.why, block=held.block)
+    if held.why == Why.FLOOD and ticket.requester:
+        tell_of_flood(ticket.requester)
+
+
+def _known(inbound: Inbound, source: Source, key: str, digest: str) -> Receipt | None:
     tickets = Ticket.everything.select_related("requester", "source")  # what was deleted is not stored anew
     keyed = tickets.filter(idempotency_key=key).first() if key else None
     named = None
     if keyed is None and inbound.external_id:
         named = tickets.filter(source=source, external_id=inbound.external_id).first()
-    ticket = first_of(inbound, source, keyed=keyed, named=named)
+    ticket = first_of(source, digest, keyed=keyed, named=named)
     return Receipt(ticket, created=False) if ticket else None
 
 
-def _store(inbound: Inbound, source: Source, key: str, message_id: str) -> tuple[Ticket, Message]:
-    ticket = ticket_of(inbound, source, key, requester_of(inbound.requester_email, inbound.requester_name))
+def _store(inbound: Inbound, source: Source, key: str, digest: str, message_id: str) -> tuple[Ticket, Message]:
+    requester = requester_of(inbound.requester_email, inbound.requester_name)
+    held = judged(requester, source, inbound.created_at or timezone.now())
+    ticket = ticket_of(inbound, source, key, digest, requester, held=held)
     ticket.save(force_insert=True)
     message = first_message(ticket, inbound, message_id)
     message.save(force_insert=True)
+    if held:
+        settle_held(ticket, held)
     return ticket, message
 
 
@@ -178,12 +208,22 @@ def revise(*, ticket: Ticket, title: str | None = None, text: str | None = None)
 
 
 def add_customer_message(
-    *, ticket: Ticket, text: str, requester: Requester | None = None, external_id: str = "", message_id: str = ""
+    *,
+    ticket: Ticket,
+    text: str,
+    requester: Requester | None = None,
+    external_id: str = "",
+    message_id: str = "",
+    files: Sequence[Upload] = (),
 ) -> Message:
     """The customer wrote again: the draft is stale, an ended ticket is open again, the machine reads it all anew.
 
-    On a merged ticket all of that happens at the one whose thread it belongs to; the message keeps its place.
+    On a merged ticket all of that happens at the one whose thread it belongs to; the message keeps its place. What is
+    spam stays so; and what a blocked sender adds to a ticket of their own makes that spam.
     """
+    requester = requester or ticket.requester
+    if ticket.spam:
+        return _add_to_spam(ticket, text, requester, external_id, files)
     with transaction.atomic():
         one, held = hold_thread(ticket)
         if external_id and (known := Message.objects.filter(origin=one, external_id=external_id).first()):
@@ -192,11 +232,16 @@ def add_customer_message(
             ticket=one,
             kind=Message.Kind.INBOUND,
             text=text,
-            requester=requester or one.requester,
+            requester=requester,
             external_id=external_id,
             message_id=message_id,
             created_at=timezone.now(),
         )
+        attach_all(message=message, files=files)
+        blocked = blocking(requester) if requester and requester.pk == held.requester_id == one.requester_id else None
+        if blocked and one is held:
+            hold(ticket=held, held=Held(Why.BLOCKED, blocked))
+            return message
         Draft.objects.filter(ticket=held).update(stale=True)
         if held.status in ENDED or held.status == Status.WAITING:
             held.set_status(Status.NEW)
@@ -210,4 +255,21 @@ def add_customer_message(
         for changed in {one.pk: one, held.pk: held}.values():
             announce(changed, "changed")
         tell_assignee(kind="reply", ticket=held, text=excerpt_of(text))
+    return message
+
+
+def _add_to_spam(
+    ticket: Ticket, text: str, requester: Requester | None, external_id: str, files: Sequence[Upload]
+) -> Message:
+    """Keep what was added, and do nothing about it."""
+    with transaction.atomic():
+        message = Message.objects.create(
+            ticket=ticket,
+            kind=Message.Kind.INBOUND,
+            text=text,
+            requester=requester,
+            external_id=external_id,
+            created_at=timezone.now(),
+        )
+        attach_all(message=message, files=files)
     return message

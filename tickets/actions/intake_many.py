@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from django.db import IntegrityError, transaction
@@ -10,10 +10,20 @@ from django.db.models.functions import Lower
 
 from tickets.actions.acknowledging import acknowledge
 from tickets.actions.errors import Refused
-from tickets.actions.intake import Receipt, first_message, first_of, key_of, receive, ticket_of
+from tickets.actions.intake import (
+    Receipt,
+    digest_of,
+    first_message,
+    first_of,
+    key_of,
+    receive,
+    settle_held,
+    ticket_of,
+)
+from tickets.actions.spamming import Held, Why, blocking
 from tickets.channels.base import Inbound
 from tickets.live import announce_many
-from tickets.models import Message, Requester, Source, Ticket
+from tickets.models import Block, Message, Requester, Source, Ticket
 from triage.queue import ring
 
 PORTION = 250  # tickets of one transaction, and of one message to the desks; short, for others wait for its locks
@@ -61,36 +71,50 @@ def _alone(entry: Entry, sender: Source) -> Receipt | Refused:
 
 def _together(entries: Sequence[Entry], sender: Source) -> list[Receipt | Refused]:
     known, requesters = _known_of(entries, sender), _requesters([entry.inbound for entry in entries])
+    blocked = _blocked(requesters.values())
     answers: list[Receipt | Refused] = []
-    new: list[tuple[Ticket, Inbound]] = []
+    new: list[tuple[Ticket, Inbound, Held | None]] = []
     for entry in entries:
         inbound, source = entry.inbound, entry.source
         key = key_of(inbound, source, sender)
+        digest = digest_of(inbound) if key else ""
         try:
-            first = first_of(
-                inbound, source, keyed=known.keyed.get(key), named=known.named.get((source.pk, inbound.external_id))
-            )
+            named = known.named.get((source.pk, inbound.external_id))
+            first = first_of(source, digest, keyed=known.keyed.get(key), named=named)
         except Refused as refused:
             answers.append(refused)
             continue
         if first is None:
-            ticket = ticket_of(inbound, source, key, requesters.get((inbound.requester_email or "").lower()))
+            requester = requesters.get((inbound.requester_email or "").lower())
+            held = blocked.get(requester.pk) if requester else None
+            ticket = ticket_of(inbound, source, key, digest, requester, held=held)
             known.add(ticket)
-            new.append((ticket, inbound))
+            new.append((ticket, inbound, held))
         answers.append(Receipt(first or ticket, created=first is None))
     _store(new)
     return answers
 
 
-def _store(new: Sequence[tuple[Ticket, Inbound]]) -> None:
+def _store(new: Sequence[tuple[Ticket, Inbound, Held | None]]) -> None:
     if not new:
         return
-    Ticket.objects.bulk_create([ticket for ticket, _ in new])
-    Message.objects.bulk_create([first_message(ticket, inbound) for ticket, inbound in new])
-    for ticket, _ in new:
-        acknowledge(ticket)
-    announce_many([ticket for ticket, _ in new])
+    Ticket.objects.bulk_create([ticket for ticket, _, _ in new])
+    Message.objects.bulk_create([first_message(ticket, inbound) for ticket, inbound, _ in new])
+    for ticket, _, held in new:
+        if held:
+            settle_held(ticket, held)
+        else:
+            acknowledge(ticket)
+    announce_many([ticket for ticket, _, held in new if not held])
     ring("interactive")
+
+
+def _blocked(requesters: Iterable[Requester]) -> dict[int, Held]:
+    """By customer, of those who are blocked. A program with a key floods nobody: it sends many by its nature."""
+    if not Block.objects.in_force().exists():
+        return {}
+    found = ((requester.pk, blocking(requester)) for requester in requesters)
+    return {pk: Held(Why.BLOCKED, block) for pk, block in found if block}
 
 
 def _known_of(entries: Sequence[Entry], sender: Source) -> _Known:

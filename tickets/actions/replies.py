@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.formats import date_format
 
+from tickets.actions.attaching import drafted
 from tickets.actions.drafts import clean_reply, last_inbound
 from tickets.actions.errors import Conflict, Flagged, Invalid
 from tickets.actions.mail_thread import copies_of
@@ -18,7 +19,7 @@ from tickets.actions.snoozing import require_ahead
 from tickets.channels import CHANNELS
 from tickets.flagged import flags_of, stored
 from tickets.live import announce
-from tickets.models import ApiKey, Delivery, Draft, Message, Review, Status, Suggestion, Ticket
+from tickets.models import ApiKey, Attachment, Delivery, Draft, Message, Review, Status, Suggestion, Ticket
 from tickets.models.ticket import SLA
 from triage import correlation
 from triage.models import User
@@ -36,6 +37,7 @@ def approve(
     keep_open: bool = False,
     snooze_until: datetime | None = None,
     accept_flags: Collection[str] | bool = False,
+    files: Collection[int] | None = None,
     undo_seconds: int = 0,
     api_key: ApiKey | None = None,
 ) -> Delivery:
@@ -45,7 +47,8 @@ def approve(
     message they saw, `replied` that of the desk's last reply they saw (0: there was none): who has seen a reply may
     send another after it. Without `replied` the customer has to write before a second one. With `snooze_until`, aware,
     the ticket stays open and is put off. `accept_flags` are the words that stand in neither conversation nor sources
-    and shall be sent all the same, or True for whatever there is. Raises Conflict when somebody sent first or ended the
+    and shall be sent all the same, or True for whatever there is. `files` are the primary keys of those with the draft
+    that the person saw: they go along (None: whatever is there). Raises Conflict when somebody sent first or ended the
     ticket, the draft changed, or the customer wrote meanwhile; Flagged when the text has such words that nobody
     accepted; Invalid when there is nothing to send or nobody to send it to.
     """
@@ -58,6 +61,7 @@ def approve(
         draft = Draft.objects.filter(ticket=held).select_related("suggestion").first()
         _refuse_if_overtaken(held, draft, version, answers, replied)
         _require_recipient(held)
+        enclosed = _enclosed(held, files)
         suggestion = draft.suggestion if draft else held.latest_suggestion
         review = Review.objects.create(
             ticket=held,
@@ -66,10 +70,12 @@ def approve(
             before=draft.suggestion.draft if draft and draft.suggestion else None,
             text=text,
             why=_accepted(held, text, suggestion, accept_flags),
+            files=[{"name": one.name, "size": one.size, "sha256": one.sha256} for one in enclosed],
             by=by,
             api_key=api_key,
         )
         delivery = _enqueue(held, review, undo_seconds, snooze_until)
+        drafted(held).update(message=delivery.message)
         Draft.objects.filter(ticket=held).delete()
         held.snoozed_until = snooze_until or held.snoozed_until
         _answered(held, Status.WAITING if keep_open or snooze_until else Status.RESOLVED)
@@ -101,6 +107,7 @@ def take_back(*, delivery: Delivery, by: User) -> Draft:
         draft.version += 1
         draft.save()
         reply.delete()
+        Attachment.objects.filter(message=message).update(message=None)  # with the draft again
         message.delete()
         if reply.snoozed_until is not None and held.snoozed_until == reply.snoozed_until:
             held.snoozed_until = None
@@ -129,6 +136,18 @@ def _held(number: int) -> Ticket:
 def _require_recipient(ticket: Ticket) -> None:
     if ticket.requester is None:
         raise Invalid("no_recipient", "This ticket has no address to answer to. Write to the customer yourself.")
+
+
+def _enclosed(ticket: Ticket, seen: Collection[int] | None) -> list[Attachment]:
+    """The files that go along. Raises Conflict where they are others than were seen, Invalid where none can."""
+    files = list(drafted(ticket))
+    if seen is not None and {one.pk for one in files} != set(seen):
+        raise Conflict("files_changed", "The files of this reply were changed meanwhile. Look at them before you send.")
+    if files and not CHANNELS[CHANNELS[ticket.source.kind].replies_by].carries_files:
+        raise Invalid(
+            "no_files_there", "Replies to this ticket cannot have files. Remove them first.", field="attachments"
+        )
+    return files
 
 
 def _refuse_if_overtaken(

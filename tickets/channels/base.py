@@ -64,6 +64,7 @@ class Channel(ABC):
     """One kind of door. `kind` is its key in CHANNELS; `replies_by` the key of the channel that answers leave by.
 
     `links_back`: a reply ends with a link to the customer's status page, which opens the thread for whoever has it.
+    `carries_files`: the files of a reply go along with it.
     `can_be_asked`: `send` finds out what became of an earlier attempt before it sends again, so that nobody has to.
     """
 
@@ -71,6 +72,7 @@ class Channel(ABC):
     replies_by: ClassVar[str]
     can_be_asked: ClassVar[bool] = False
     links_back: ClassVar[bool] = True
+    carries_files: ClassVar[bool] = False
 
     def recipient_of(self, ticket: Ticket) -> str:
         """Whom a reply goes to, as it is kept with the delivery; empty where there is nobody."""

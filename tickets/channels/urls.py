@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
+from tickets.channels.api import attachments  # noqa: F401  adds its addresses to the API
 from tickets.channels.api.endpoints import api
 from tickets.channels.email import webhooks
 from tickets.channels.github.endpoint import webhook as github_webhook
@@ -18,6 +19,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
         r"^webhooks/mail/(?P<sender>[a-z-]{1,30})/(?P<what>inbound|tracking)/?$", webhooks.receive, name="mail-webhook"
     ),
     path("support/", portal.form, name="portal"),
+    path("support/known/", portal.known, name="portal-known"),
     path("support/thanks/<str:signed>/", portal.thanks, name="portal-thanks"),
     path("support/t/<str:signed>/", portal.status, name="portal-status"),
+    path("support/t/<str:signed>/files/<int:pk>/", portal.file, name="portal-file"),
 ]

@@ -22,6 +22,7 @@ from tickets.models.delivery import Delivery, DeliveryAttempt
 from tickets.models.draft import Draft
 from tickets.models.event import Event
 from tickets.models.example import Example
+from tickets.models.excerpt import excerpt_of
 from tickets.models.fit_run import FitRun
 from tickets.models.github import GithubAccount, GithubInstallation, GithubRepository
 from tickets.models.github_event import GithubEvent
@@ -47,11 +48,12 @@ from tickets.models.search import SearchText
 from tickets.models.security_event import SecurityEvent, SignInPolicy
 from tickets.models.sla import SlaEvent, SlaPolicy
 from tickets.models.source import Source
+from tickets.models.spam import Block, SpamMark
 from tickets.models.split import Split
 from tickets.models.suggestion import Suggestion
 from tickets.models.taxonomy import Category, Component
 from tickets.models.team import Team
-from tickets.models.ticket import PORTAL_SALT, SUBJECT_LIMIT, SUBMISSION, TEXT_LIMIT, Ticket, excerpt_of
+from tickets.models.ticket import PORTAL_SALT, SUBJECT_LIMIT, SUBMISSION, TEXT_LIMIT, Ticket
 from tickets.models.vector import TicketVector
 from tickets.models.view import View
 from tickets.models.webhook import BudgetStep, HookEvent, Webhook, WebhookAttempt, WebhookCall
@@ -72,6 +74,7 @@ __all__ = [
     "ApiKey",
     "Attachment",
     "Audit",
+    "Block",
     "BudgetStep",
     "BulkRun",
     "BulkTicket",
@@ -134,6 +137,7 @@ __all__ = [
     "SlaEvent",
     "SlaPolicy",
     "Source",
+    "SpamMark",
     "Split",
     "Status",
     "Suggestion",

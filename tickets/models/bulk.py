@@ -36,7 +36,7 @@ class BulkRun(Work):
         UNDONE = "undone", "Undone"
 
     state = models.CharField(max_length=8, choices=State, default=State.RUNNING)
-    kind = models.CharField(max_length=12, help_text="A key of tickets.actions.alterations.ALTERATIONS.")
+    kind = models.CharField(max_length=12, help_text="A key of tickets.actions.alterable.ALTERATIONS.")
     value = models.JSONField(null=True, blank=True)
     words = models.CharField(max_length=300, help_text="What is done, in words.")
     chosen = models.CharField(max_length=300, help_text="To which tickets, in words.")

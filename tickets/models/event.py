@@ -32,6 +32,7 @@ TRACKED = (
     "snoozed_until",
     "merged_into",
     "error",
+    "spam",
     "deleted_at",
 )
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         pgh_context = models.JSONField(null=True)
         assignee_id: int | None
         merged_into_id: int | None
+        spam: bool
 
         class Meta:
             abstract = True

@@ -51,7 +51,9 @@ def changes_of(
         if before is None:
             deeds.append([_change(event, label, "created", None, None)])
         else:
-            pairs = ((name, *(_shown(one, name, names, people) for one in (before, event))) for name in SHOWN)
+            # What is spam is out of the desk as what is deleted: that it was marked says both.
+            said = [name for name in SHOWN if name != "deleted_at" or before.spam == event.spam]
+            pairs = ((name, *(_shown(one, name, names, people) for one in (before, event))) for name in said)
             deeds.append([_change(event, label, name, old, new) for name, old, new in pairs if old != new])
         before = event
     deeds += [[_join(join, people.get(join.actor) or _machine_label(join.actor))] for join in joins]

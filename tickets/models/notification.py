@@ -74,6 +74,7 @@ class Notification(models.Model):
         SLA_BREACH = "sla_breach", "A promised time has passed"
         RULE = "rule", "A rule tells you"
         UNDELIVERED = "undelivered", "A reply of yours did not arrive"
+        FLOOD = "flood", "One sender floods the desk"
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="notifications")
     kind = models.CharField(max_length=12, choices=Kind)
@@ -119,6 +120,7 @@ _SAID = {
     Notification.Kind.SLA_BREACH: "A promised time has passed",
     Notification.Kind.RULE: "A rule points you to this ticket",
     Notification.Kind.UNDELIVERED: "A reply did not arrive",
+    Notification.Kind.FLOOD: "More tickets of this sender are held as spam",
 }
 
 

@@ -27,6 +27,7 @@ class Review(models.Model):
     after = models.JSONField(null=True, blank=True)
     why = models.TextField(blank=True)
     text = models.TextField(blank=True, help_text="The reply as it was approved.")
+    files = models.JSONField(default=list, blank=True, help_text="[{name, size, sha256}] that went with it.")
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="reviews")
     api_key = models.ForeignKey("tickets.ApiKey", models.PROTECT, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)

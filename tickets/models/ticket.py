@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
@@ -30,6 +29,7 @@ from tickets.models.choices import (
     TriageState,
 )
 from tickets.models.clock import CLOCK_TRIGGERS
+from tickets.models.excerpt import EXCERPT
 from tickets.models.happenings import TICKET_TELLS
 from tickets.models.order import DUE, LATEST, NEWEST, Order, Place
 from tickets.models.person import Agent, Requester
@@ -49,10 +49,7 @@ if TYPE_CHECKING:
 
 SUBJECT_LIMIT = 300
 TEXT_LIMIT = 100_000
-EXCERPT = 160
 PORTAL_SALT = "portal"
-_COMMENT = re.compile(r"<!--.*?(?:-->|$)", re.DOTALL)
-_MARKS = re.compile(r"^[#>]+(?=\s)|[`*]+", re.MULTILINE)
 
 
 _OPEN = Q(status__in=OPEN)
@@ -66,6 +63,14 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
         """In review or escalated, with a drafted reply that still answers the customer's last message."""
         at_hand = (Status.IN_REVIEW, Status.ESCALATED)
         return self.filter(status__in=at_hand, triage_state=TriageState.TRIAGED, draft__stale=False)
+
+    def spam(self) -> Self:
+        """Held as spam. Of `everything`: among `objects` there is none."""
+        return self.filter(spam=True)
+
+    def not_deleted(self) -> Self:
+        """Of `everything` what is at the desk and what is held as spam: their customers see no difference."""
+        return self.filter(Q(deleted_at=None) | Q(spam=True))
 
     def snoozed(self) -> Self:
         """Open and put off until a time that has not come. Whoever is late to wake them, here they are back in time."""
@@ -152,7 +157,7 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
 
 
 class _Kept(models.Manager["Ticket"]):
-    """What was not deleted."""
+    """What was neither deleted nor held as spam."""
 
     def get_queryset(self) -> TicketQuerySet:
         return TicketQuerySet(self.model, using=self._db).filter(deleted_at=None)
@@ -161,8 +166,8 @@ class _Kept(models.Manager["Ticket"]):
 class Ticket(Work):
     """One request of a customer. A field holds the best value known: a person's, else the machine's, else nothing.
 
-    `objects` are those that were not deleted, and so are the tickets of a team, source or requester; `everything` is
-    for what must know of all.
+    `objects` are those at the desk, neither deleted nor held as spam, and so are the tickets of a team, source or
+    requester; `everything` is for what must know of all.
     """
 
     number = models.BigAutoField(primary_key=True)
@@ -225,6 +230,8 @@ class Ticket(Work):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # what is spam is out of the desk like what is deleted: nothing reads, counts or tells of it (SpamMark says why)
+    spam = models.BooleanField(default=False, db_default=False, editable=False)
 
     distance: float  # only on rows of nearest(): 1 - cosine
     shown_place: Place  # and these three only on rows of a page of the queue
@@ -254,6 +261,7 @@ class Ticket(Work):
                 condition=Q(merged_into=None) | Q(status=Status.CLOSED), name="what_is_merged_is_closed"
             ),
             models.CheckConstraint(condition=~Q(merged_into=models.F("number")), name="never_merged_into_itself"),
+            models.CheckConstraint(condition=Q(spam=False) | ~Q(deleted_at=None), name="spam_is_out_of_the_desk"),
         ]
         indexes = [
             models.Index(fields=["status", "-number"], name="ticket_queue"),
@@ -284,6 +292,8 @@ class Ticket(Work):
             ),
             models.Index(Coalesce("due_at", Value(LATEST)), "number", name="ticket_due_first"),
             models.Index(fields=["merged_into"], condition=~Q(merged_into=None), name="ticket_merged"),
+            models.Index(fields=["-created_at", "-number"], condition=Q(spam=True), name="ticket_spam"),
+            models.Index(fields=["requester", "-created_at"], name="ticket_of_sender"),
             models.Index(fields=["snoozed_until"], condition=~Q(snoozed_until=None), name="ticket_snoozed"),
         ]
 
@@ -316,7 +326,7 @@ class Ticket(Work):
     @property
     def is_reading(self) -> bool:
         waits = self.triage_state in (TriageState.SUBMITTED, TriageState.PROCESSING)
-        return waits and self.merged_into_id is None
+        return waits and self.merged_into_id is None and not self.spam
 
     @property
     def current_draft(self) -> Draft | None:
@@ -387,8 +397,3 @@ class Ticket(Work):
 SLA = ("sla", "due_at", "sla_look_at")
 ESCALATION = ("escalated", "escalation_reason", "provenance")
 SUBMISSION = ("triage_state", "read_with", "attempts", "error", "lease_until", "not_before", "lane", "updated_at")
-
-
-def excerpt_of(text: str) -> str:
-    """The first words of a text on one line, for a row of the queue, without the marks of Markdown."""
-    return " ".join(_MARKS.sub("", _COMMENT.sub(" ", text[: EXCERPT * 4])).split())[:EXCERPT]

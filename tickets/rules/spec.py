@@ -34,7 +34,8 @@ OPS: dict[Kind, dict[str, str]] = {
     "changed": {"has": "is among"},
 }
 WITHOUT_VALUE = ("set", "unset", "yes", "no")
-CHANGEABLE = tuple(name for name in TRACKED if name not in ("number", "error", "deleted_at", "merged_into"))
+_NOT_ASKED = ("number", "error", "deleted_at", "merged_into", "spam")
+CHANGEABLE = tuple(name for name in TRACKED if name not in _NOT_ASKED)
 MOST_CONDITIONS, MOST_DEEDS, MOST_VALUES = 20, 10, 50
 
 

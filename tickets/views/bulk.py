@@ -17,6 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from tickets.actions import bulk, snoozing
+from tickets.actions.alterable import ALTERATIONS
 from tickets.actions.errors import Invalid, Refused
 from tickets.actions.review import may_decide
 from tickets.models import Agent, BulkRun, Habits, Ticket, leads
@@ -57,7 +58,7 @@ def page(request: HttpRequest) -> HttpResponse:
     filters = Filters.of(QueryDict(request.POST.get("query", "").removeprefix("?")[:2000]))
     try:
         kind, given = _asked(request, user)
-        tickets, words = _chosen(request, filters, user)
+        tickets, words = _chosen(request, filters, user, kind)
         run = bulk.start(kind=kind, given=given, tickets=tickets, chosen=words, by=user)
     except Refused as why:
         return _refused(request, why, filters.address())
@@ -142,16 +143,17 @@ def _until(wanted: str, at: str, user: User) -> str:
         raise Invalid("not_a_time", "Choose when they shall come back.", field="at") from error
 
 
-def _chosen(request: HttpRequest, filters: Filters, user: User) -> tuple[TicketQuerySet, str]:
+def _chosen(request: HttpRequest, filters: Filters, user: User, kind: str) -> tuple[TicketQuerySet, str]:
     """The tickets, as a query, and which they are in words."""
     if request.POST.get("all"):
-        found = filters.on_tab(filters.narrow(Ticket.objects.visible_to(user), user), user)
+        found = filters.on_tab(filters.narrow(filters.among(user), user), user)
         return found, ", ".join(all_words(filters)) or "all open tickets"
     numbers = [int(one) for one in request.POST.getlist("ticket") if one.isascii() and one.isdigit() and len(one) < 18]
     if len(numbers) > MOST_CHOSEN:
         raise Invalid("too_many", f"Choose up to {MOST_CHOSEN:,} by hand, or all that a filter shows.", field="ticket")
     words = f"#{numbers[0]}" if len(numbers) == 1 else f"{counted(len(numbers), 'ticket')} chosen by hand"
-    return Ticket.objects.filter(pk__in=numbers), words
+    among = ALTERATIONS[kind].reach() if kind in ALTERATIONS else Ticket.objects.all()
+    return among.filter(pk__in=numbers), words
 
 
 def _shown(request: HttpRequest, run: BulkRun, address: str) -> HttpResponse:

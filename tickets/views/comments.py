@@ -14,6 +14,7 @@ from tickets.colleagues import colleagues_of
 from tickets.models import Message, Team
 from tickets.views.frame import person
 from tickets.views.ticket import done, refused, seen
+from tickets.views.uploads import uploads_of
 
 OFFERED = 8
 
@@ -25,7 +26,7 @@ def comments(request: HttpRequest, number: int) -> HttpResponse:
     ticket = seen(request, number)
     text = request.POST.get("text", "")
     try:
-        conversation.comment(ticket=ticket, text=text, by=person(request))
+        conversation.comment(ticket=ticket, text=text, by=person(request), files=uploads_of(request))
     except Refused as why:
         return refused(request, ticket, why, typed=text)
     return done(request, ticket, "Comment added.", also=["comment_form"])

@@ -25,6 +25,7 @@ from tickets.models import (
     Sentiment,
     Severity,
     Status,
+    Ticket,
     Tier,
 )
 from tickets.models.ticket import TicketQuerySet
@@ -39,6 +40,7 @@ TABS: tuple[tuple[str, str], ...] = (
     ("waiting", "Waiting"),
     ("snoozed", "Snoozed"),
     ("resolved", "Resolved"),
+    ("spam", "Spam"),
 )
 WHOSE: tuple[tuple[str, str], ...] = (
     ("", "Everybody\u2019s"),
@@ -155,7 +157,7 @@ class Filters:
             words=words,
             terms={name: given for name, given in understood.items() if given},
             sort=sort if sort in ORDERS else "",
-            group="source" if word("group") == "source" else "",
+            group="source" if word("group") == "source" and status != "spam" else "",
             before=Place.of(word("before"), parts=order.parts),
             ignored=tuple(dict.fromkeys(ignored)),
         )
@@ -234,6 +236,11 @@ class Filters:
             return Q(team__in=[team.pk for team in agent.own_teams] if agent else [])
         return {"me": Q(assignee=user), "nobody": Q(assignee=None)}.get(self.whose, Q())
 
+    def among(self, user: User) -> TicketQuerySet:
+        """What this view is of: what this person may see at the desk, or of what is held as spam."""
+        tickets = Ticket.everything.spam() if self.status == "spam" else Ticket.objects.all()
+        return tickets.visible_to(user)
+
     def narrow(self, tickets: TicketQuerySet, user: User) -> TicketQuerySet:
         """Every filter but the view."""
         for name, values in (*self.values.items(), *self.terms.items()):
@@ -248,6 +255,8 @@ class Filters:
             tickets = tickets.filter(self.owner(user))
         if self.status == "snoozed":
             return tickets.open().snoozed()
+        if self.status == "spam":
+            return tickets.spam()
         if self.status == "resolved":
             return tickets.filter(status__in=ENDED)
         if self.status:

@@ -10,20 +10,24 @@ from django.conf import settings
 from django.core import signing
 from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.html import linebreaks
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 from pydantic import TypeAdapter, ValidationError
 
 from tickets import markdown
 from tickets.actions import intake
-from tickets.actions.errors import Conflict
+from tickets.actions.attaching import Upload
+from tickets.actions.errors import Conflict, Invalid
 from tickets.channels.base import Body, complaints
 from tickets.channels.form.submission import HONEYPOT, LIMITS, Submission
-from tickets.models import ENDED, PORTAL_SALT, Message, Priority, Source, Status, Ticket, Tier
+from tickets.known import is_known
+from tickets.models import ENDED, PORTAL_SALT, Attachment, Message, Priority, Source, Status, Ticket, Tier
 from tickets.models.message import MessageQuerySet
+from tickets.views.attachments import handed_out
+from tickets.views.uploads import FIELD, came_along, limits, uploads_of
 from triage import brake
 from triage.brake import Limit
 
@@ -36,6 +40,8 @@ STATUS_WORDS = {
     Status.CLOSED: ("Closed", "This request is closed. Write below to open it again."),
 }
 JOINED = ("Being worked on", "We work on this together with another request. Write below to add to it.")
+# Looks while typing, a minute: of one address, and of all, for each costs some work.
+KNOWN_PER_MINUTE, KNOWN_IN_ALL = 20, 600
 _text = TypeAdapter(Body)
 
 
@@ -47,6 +53,7 @@ class Turn:
     author: str
     at: datetime
     html: SafeString
+    files: list[Attachment]
 
 
 @never_cache
@@ -55,18 +62,18 @@ def form(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return _form_page(request, Submission.blank())
     submission = Submission.of(request.POST)
-    inbound = submission.inbound()
-    if inbound is None:
+    inbound, files = submission.inbound(), _files(request, submission)
+    if inbound is None or submission.errors:
         return _form_page(request, submission, status=422)
     if wait := _brake(request):
         return brake.held_up(_form_page(request, submission, wait=wait), wait)
     source = Source.objects.filter(kind="form").order_by("pk").first()
     source = source or Source.objects.create(kind="form", name="Support form")
     try:
-        receipt = intake.receive(inbound, source=source)
+        receipt = intake.receive(inbound, source=source, files=files)
     except Conflict:  # sent, then gone back to and changed: what it says now is another request
         changed = inbound.model_copy(update={"idempotency_key": Submission.blank().key})
-        receipt = intake.receive(changed, source=source)
+        receipt = intake.receive(changed, source=source, files=files)
     return redirect("tickets:portal-thanks", signed=receipt.ticket.signed_id)
 
 
@@ -85,21 +92,59 @@ def status(request: HttpRequest, signed: str) -> HttpResponse:
     if request.method != "POST":
         return _status_page(request, ticket, Submission.blank())
     reply = Submission.of(request.POST)
-    try:
-        text = _text.validate_python(request.POST.get("text", ""))
-    except ValidationError as error:
-        reply.values["text"], reply.errors["text"] = request.POST.get("text", ""), complaints(error)[""]
+    text, files = _words(request, reply), _files(request, reply)
+    if reply.errors:
         return _status_page(request, ticket, reply, status=422)
     if wait := _brake(request):
-        reply.values["text"] = text
         return brake.held_up(_status_page(request, ticket, reply, wait=wait), wait)
     identity = f"form:{reply.key}"
     try:
-        intake.add_customer_message(ticket=ticket, text=text, external_id=identity)
+        intake.add_customer_message(ticket=ticket, text=text, external_id=identity, files=files)
+    except Invalid as why:
+        reply.errors[FIELD] = why.sentence
+        return _status_page(request, ticket, reply, status=422)
     except IntegrityError:
         if not ticket.messages.filter(external_id=identity).exists():
             raise
     return redirect(f"{ticket.get_status_url()}#latest")
+
+
+@require_safe
+@never_cache
+def file(request: HttpRequest, signed: str, pk: int) -> HttpResponse:
+    """A file of the conversation as its customer may see it: none of a comment, none that has not left the desk."""
+    shown = Attachment.objects.filter(message__in=_conversation(_ticket(signed)))
+    return handed_out(get_object_or_404(shown, pk=pk))
+
+
+@require_POST
+@never_cache
+def known(request: HttpRequest) -> HttpResponse:
+    """While a request is typed: whether we know of such a trouble. Fragment: portal/_known.html."""
+    marks = {brake.mark("known", brake.peer_of(request)): [Limit(KNOWN_PER_MINUTE, 60)]}
+    if wait := brake.press({**marks, brake.mark("known", "everybody"): [Limit(KNOWN_IN_ALL, 60)]}):
+        return brake.held_up(HttpResponse(), wait)
+    typed = [request.POST.get(name, "")[: LIMITS[name]] for name in ("title", "description")]
+    return render(request, "portal/_known.html", {"known": is_known(*typed)})
+
+
+def _words(request: HttpRequest, reply: Submission) -> str:
+    """What was written on the status page; where it cannot be taken, `reply` says why."""
+    given = reply.values["text"] = request.POST.get("text", "")
+    try:
+        return _text.validate_python(given)
+    except ValidationError as error:
+        reply.errors["text"] = complaints(error)[""]
+        return given
+
+
+def _files(request: HttpRequest, submission: Submission) -> list[Upload]:
+    """The files that came along; where they cannot be taken, `submission` says why."""
+    try:
+        return uploads_of(request)
+    except Invalid as why:
+        submission.errors[FIELD] = why.sentence
+        return []
 
 
 def _brake(request: HttpRequest) -> int:
@@ -118,6 +163,7 @@ def _form_page(request: HttpRequest, submission: Submission, *, status: int = 20
         "priorities": Priority.choices,
         "tiers": [(str(value), label) for value, label in Tier.choices],
         "honeypot": HONEYPOT,
+        **_about_files(request, submission),
     }
     return render(request, "portal/form.html", context, status=status)
 
@@ -134,10 +180,16 @@ def _status_page(
         "ended": ticket.status in ENDED and not ticket.merged_into_id,
         "turns": _turns(ticket),
         "text": reply.values.get("text", ""),
-        "error": reply.errors.get("text", ""),
+        "errors": reply.errors,
         "key": reply.key,
+        **_about_files(request, reply),
     }
     return render(request, "portal/status.html", context, status=status)
+
+
+def _about_files(request: HttpRequest, submission: Submission) -> dict[str, Any]:
+    lost = came_along(request) and FIELD not in submission.errors
+    return {"file_limits": limits(), "files_lost": lost, "file_error": submission.errors.get(FIELD, "")}
 
 
 def _turns(ticket: Ticket) -> list[Turn]:
@@ -150,13 +202,16 @@ def _turns(ticket: Ticket) -> list[Turn]:
             html=markdown.render(message.text)
             if message.kind == Message.Kind.OUTBOUND
             else mark_safe(linebreaks(message.text, autoescape=True)),  # noqa: S308  escaped by it
+            files=list(message.attachments.all()),
         )
-        for message in _conversation(ticket).select_related("author", "requester")
+        for message in _conversation(ticket).select_related("author", "requester").prefetch_related("attachments")
     ]
 
 
 def _conversation(ticket: Ticket) -> MessageQuerySet:
     """The customer's own: with what was merged of theirs, and never the words of another customer."""
+    if ticket.spam:  # who sent it is shown no difference
+        return Message.objects.filter(ticket=ticket).for_customers()
     root = ticket.merged_into
     own = root if root and root.requester_id and root.requester_id == ticket.requester_id else ticket
     return Message.objects.with_customer(own).for_customers()
@@ -165,6 +220,6 @@ def _conversation(ticket: Ticket) -> MessageQuerySet:
 def _ticket(signed: str) -> Ticket:
     try:
         public_id = signing.Signer(salt=PORTAL_SALT).unsign(signed)
-        return Ticket.objects.defer("embedding").get(public_id=public_id)
+        return Ticket.everything.not_deleted().defer("embedding").get(public_id=public_id)
     except (signing.BadSignature, Ticket.DoesNotExist) as error:
         raise Http404 from error

@@ -91,7 +91,7 @@ def changes(request: HttpRequest) -> HttpResponse:
     user = person(request)
     filters = Filters.of(request.GET)
     visible = Ticket.objects.visible_to(user)
-    here = filters.on_tab(filters.narrow(visible, user), user)
+    here = filters.on_tab(filters.narrow(filters.among(user), user), user)
     shown = [_number(part) for part in request.GET.get("shown", "").split(",")[:MOST_SHOWN]]
     still = here.filter(pk__in=shown)
     missing = _missing(here.exclude(pk__in=shown), request.GET, filters.order)
@@ -116,7 +116,7 @@ def _missing(here: TicketQuerySet, asked: QueryDict, order: Order) -> TicketQuer
 
 def queue_context(user: User, filters: Filters, choices: Choices) -> dict[str, Any]:
     visible = Ticket.objects.visible_to(user)
-    here = filters.on_tab(filters.narrow(visible, user), user)
+    here = filters.on_tab(filters.narrow(filters.among(user), user), user)
     rows, older = ([], None) if filters.group else _page(here, filters)
     counts = Counts.of(filters, visible, user)
     return {

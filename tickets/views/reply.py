@@ -15,6 +15,7 @@ from tickets.answered import answered
 from tickets.difference import difference
 from tickets.flagged import Shown, shown
 from tickets.models import TEXT_LIMIT, Draft, Ticket
+from tickets.views.enclosures import enclosed
 from tickets.views.frame import person
 from tickets.views.snooze import until_of
 from tickets.views.ticket import done, refused, seen
@@ -82,6 +83,7 @@ def approval(request: HttpRequest, number: int) -> HttpResponse:
             keep_open=keep_open,
             snooze_until=until,
             accept_flags=_flagged(request) if request.POST.get("accept_flags") else (),
+            files=enclosed(request, ticket),
             undo_seconds=settings.UNDO_SECONDS,
         )
     except Refused as why:

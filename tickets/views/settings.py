@@ -40,6 +40,7 @@ PAGES = (
     SettingsPage("Security log", "tickets:security-log", oversees),
     SettingsPage("Macros", "tickets:macros", everybody),
     SettingsPage("E-mail", "tickets:mailboxes", leads),
+    SettingsPage("Spam", "tickets:blocks", leads),
     SettingsPage("Rules", "tickets:rules", leads),
     SettingsPage("GitHub", "tickets:github", lambda user: leads(user) or oversees(user)),
     SettingsPage("API keys", "tickets:api-keys", lambda user: leads(user) or oversees(user)),

@@ -44,7 +44,8 @@ class Counts:
         in_one_pass: dict[str, Q] = {"rail": visible.is_awake()}
         one_by_one: dict[str, TicketQuerySet] = {"failed": visible.unreadable()}
         views = {f"view-{view.pk}": Filters.of(QueryDict(view.query)) for view in saved[:MOST_VIEWS]}
-        wanted = _wanted(filters) | views
+        counted = _wanted(filters) | views
+        wanted = {place: theirs for place, theirs in counted.items() if theirs.status != "spam"}  # it is no work
         for place, theirs in wanted.items():
             if theirs.plain and theirs.status != "resolved" and not theirs.everything:
                 in_one_pass[place] = theirs.condition(user) & theirs.owner(user) & _status(theirs, visible)
@@ -97,7 +98,7 @@ def _wanted(filters: Filters) -> dict[str, Filters]:
     found = {f"tab-{key or 'all'}": replace(filters, status=key) for key, _ in TABS}
     if filters.narrowed or filters.whose:
         del found["tab-resolved"]  # of all that ever ended
-    if filters.status == "resolved":
+    if filters.status in ("resolved", "spam"):
         return found
     return found | {f"whose-{key or 'all'}": replace(filters, whose=key) for key, _ in WHOSE}
 

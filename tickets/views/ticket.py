@@ -19,12 +19,14 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from tickets.actions import notifying
+from tickets.actions.attaching import drafted
 from tickets.actions.conversation import may_edit
 from tickets.actions.errors import Conflict, Flagged, Forbidden, Refused
 from tickets.actions.mail_thread import copies_of
 from tickets.actions.snoozing import presets
 from tickets.actions.undo import undoable
 from tickets.answered import answered
+from tickets.channels import CHANNELS
 from tickets.flagged import shown, stored
 from tickets.load import carriers_of, suggested_of
 from tickets.mentions import mentioned
@@ -33,10 +35,12 @@ from tickets.models.history import Change, changes_of
 from tickets.models.labels import all_labels
 from tickets.models.ticket import TicketQuerySet
 from tickets.similar import similar_to
+from tickets.views.away import away
 from tickets.views.clock import clock, noted_of
 from tickets.views.frame import person
 from tickets.views.joined import joined_of, there_of
 from tickets.views.proposal import rows_of
+from tickets.views.uploads import limits
 from triage.models import User
 from triage.models.call import Call
 
@@ -52,18 +56,10 @@ def page(request: HttpRequest, number: int) -> HttpResponse:
     try:
         ticket = seen(request, number)
     except Http404:
-        return _deleted(request, number)
+        return away(request, number)
     notifying.read(user=person(request), ticket=ticket)
     template = "tickets/ticket.html#ticket" if request.headers.get("HX-Target") == "pane" else "tickets/ticket.html"
     return render(request, template, context_of(ticket, person(request)))
-
-
-def _deleted(request: HttpRequest, number: int) -> HttpResponse:
-    """What stands where a deleted ticket was, for those who may bring it back; for others there is nothing."""
-    user = person(request)
-    gone = Ticket.everything.visible_to(user).exclude(deleted_at=None)
-    ticket = get_object_or_404(gone if leads(user) else gone.none(), pk=number)
-    return render(request, "tickets/deleted.html", {"ticket": ticket}, status=410)
 
 
 @require_safe
@@ -130,7 +126,7 @@ def _render_pieces(request: HttpRequest, ticket: Ticket, names: Iterable[str], *
 
 
 def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
-    """What the page and its pieces show. About 15 queries, whatever the length of the thread."""
+    """What the page and its pieces show. About 16 queries, whatever the length of the thread."""
     suggestion = ticket.latest_suggestion
     messages = list(Message.objects.thread(ticket).for_page())
     calls = list(Call.objects.about("ticket", ticket.number).newest_first()[:50])
@@ -153,6 +149,7 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "editable": {message.pk for message in messages if may_edit(message, user)},
         "copies": copies_of(ticket),
         "draft": (draft := ticket.current_draft),
+        **enclosures_of(ticket),
         "flags": shown(draft.flags, draft.text) if draft else [],
         "suggestion": suggestion,
         "answers": max((message.pk for message in messages if message.kind == Message.Kind.INBOUND), default=""),
@@ -178,6 +175,12 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "zone": zone,
         "presets": presets(zone),
     }
+
+
+def enclosures_of(ticket: Ticket) -> dict[str, Any]:
+    """The files that go along with the next reply, and what may be added to them; nothing where a door takes none."""
+    carries = CHANNELS[CHANNELS[ticket.source.kind].replies_by].carries_files if ticket.is_open else False
+    return {"enclosures": list(drafted(ticket)) if ticket.is_open else [], "file_limits": limits() if carries else ""}
 
 
 def _is_leaving(message: Message) -> bool:

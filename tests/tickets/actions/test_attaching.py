@@ -67,7 +67,7 @@ def test_it_refuses_programs_pages_and_what_is_too_large(
 def test_a_message_takes_so_many_files_and_no_more(ticket: Ticket, settings: Settings) -> None:
     settings.ATTACHMENTS_A_MESSAGE = 1
     attach(ticket)
-    with pytest.raises(Invalid, match="Up to 1 files"):
+    with pytest.raises(Invalid, match="One file goes"):
         attach(ticket)
 
 

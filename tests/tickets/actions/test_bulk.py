@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from tests.tickets.conftest import MakeTicket
 from tickets.actions import alterations, assignment, bulk, review, snoozing, status
-from tickets.actions.alterations import ALTERATIONS, Field
+from tickets.actions.alterable import ALTERATIONS
+from tickets.actions.alterations import Field
 from tickets.actions.errors import Conflict, Forbidden, Invalid
 from tickets.models import (
     Agent,
@@ -425,6 +426,7 @@ def test_many_decisions_become_examples_once_all_are_made_and_none_when_taken_ba
 
 def test_every_kind_has_words_for_what_it_does(agent: User) -> None:
     given = {"assign": "me", "field": "priority:P1", "tag": "x", "untag": "x", "status": "closed", "read": ""}
+    given["spam"] = "mark"
     given["snooze"] = (timezone.now() + timedelta(hours=5)).isoformat()
     assert {kind: bool(one.accepted(given[kind], agent)[1]) for kind, one in ALTERATIONS.items()} == dict.fromkeys(
         ALTERATIONS, True

@@ -665,6 +665,8 @@ def test_the_documentation_loads_nothing_from_elsewhere(taxonomy: None) -> None:
         "/api/v1/tickets/{number}/reprocess",
         "/api/v1/tickets/{number}/approval",
         "/api/v1/tickets/{number}/comments",
+        "/api/v1/tickets/{number}/attachments",
+        "/api/v1/tickets/{number}/attachments/{pk}",
         "/api/v1/tickets/{number}/similar",
         "/api/v1/classify",
         "/api/v1/stats",

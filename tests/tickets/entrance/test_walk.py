@@ -70,8 +70,10 @@ TABLE = {
     "tickets:healthz": (OPEN, NO_GET),
     "tickets:readyz": (OPEN, NO_GET),
     "tickets:portal": SIGN_IN,
+    "tickets:portal-known": (NO_GET, OPEN),
     "tickets:portal-thanks": (OPEN, NO_GET),
     "tickets:portal-status": SIGN_IN,
+    "tickets:portal-file": (OPEN, NO_GET),  # of that very ticket
     "tickets:sign-in": SIGN_IN,
     "tickets:sign-out": (NO_GET, "sssssss"),
     "tickets:invitation": SIGN_IN,
@@ -152,6 +154,8 @@ TABLE = {
     "tickets:import-removal": NONE_TO_CHANGE,
     "tickets:import-refusals": ("sfffnnn", NO_METHOD),
     "tickets:export": (OWN, NO_METHOD),  # of what one sees; to an outsider it is empty
+    "tickets:blocks": KEPT_BY_LEADS,
+    "tickets:block-lifting": LEADS,
     "tickets:mailboxes": KEPT_BY_LEADS,
     "tickets:new-mailbox": READ_BY_LEADS,
     "tickets:mailbox": NONE_TO_KEEP,
@@ -195,6 +199,8 @@ TABLE = {
             "tickets:rejection",
             "tickets:reversal",
             "tickets:draft",
+            "tickets:enclosures",
+            "tickets:enclosure-removal",
             "tickets:draft-changes",
             "tickets:approval",
             "tickets:delivery",
@@ -205,6 +211,7 @@ TABLE = {
             "tickets:split-reversal",
             "tickets:link-removal",
             "tickets:snooze",
+            "tickets:spam",
             "tickets:status",
             "tickets:reading",
             "tickets:assignment",
@@ -232,6 +239,8 @@ KEYED: dict[str, tuple[tuple[str, dict[str, Any], str], ...]] = {
     "approve_reply": (("post", {"text": "Hello"}, "fnnyyyf"),),
     "list_comments": (("get", {}, "ynnyyyy"),),
     "add_comment": (("post", {"text": "Look"}, "ynnyyyf"),),
+    "add_attachments": (("post", {}, "ynnyyyf"),),  # told that there is no file: 422
+    "get_attachment": (("get", {}, "ynnyyyy"),),
     "similar_tickets": (("get", {}, "ynnyyyy"),),
     "classify": (("post", {"title": "A", "description": "B"}, "yyyyyyy"),),
     "stats": (("get", {}, "yyyyyyy"),),
@@ -353,6 +362,7 @@ def test_a_key_does_what_its_person_may_and_a_deactivated_persons_nothing(world:
     wrong = {}
     for name, tries in KEYED.items():
         number = {"number": world.ticket.pk} if world.ticket and name in OF_A_TICKET else {}
+        number |= {"pk": world.named["tickets:portal-file"]["pk"]} if name == "get_attachment" else {}
         address = reverse(f"tickets:api:{name}", kwargs=number)
         for method, body, letters in tries:
             found = "".join(_asked(clients[role], method, address, body) for role in ROLES)
@@ -372,6 +382,8 @@ OF_A_TICKET = {
     "list_comments",
     "add_comment",
     "similar_tickets",
+    "add_attachments",
+    "get_attachment",
 }
 
 

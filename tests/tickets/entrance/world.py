@@ -8,6 +8,7 @@ from typing import Any
 
 from allauth.usersessions.models import UserSession
 from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
@@ -15,6 +16,7 @@ from analytics.models import Summary
 from tickets.models import (
     ApiKey,
     Attachment,
+    Block,
     BulkRun,
     Calendar,
     Delivery,
@@ -68,8 +70,11 @@ def furnish(people: dict[str, User | None], ticket: Ticket, other: Ticket) -> Wo
     delivery = Delivery.objects.create(
         ticket=ticket, message=sent, review=review, channel="email", recipient="kim@example.com", state="failed"
     )
-    held = Attachment(ticket=ticket, message=sent, name="note.txt", content_type="text/plain", size=1)
-    held.file.save("note.txt", ContentFile(b"x"))
+    # Attached to what its customer wrote, so that they may open it, too.
+    first = ticket.messages.earliest("pk")
+    kept = Attachment.objects.create(
+        ticket=ticket, message=first, file=_stored(), name="a.txt", size=1, sha256="0" * 64
+    )
     link = Link.objects.create(one=min(ticket, other, key=_pk), other=max(ticket, other, key=_pk), kind="related")
     split = Split.objects.create(ticket=ticket, new=other, messages=[comment.pk])
     view = View.objects.create(owner=agent, name="Shared", scope="everyone", query="status=new")
@@ -87,7 +92,6 @@ def furnish(people: dict[str, User | None], ticket: Ticket, other: Ticket) -> Wo
     person = {"pk": agent.pk}
     named: dict[str, dict[str, Any]] = {
         "tickets:comment": {"pk": comment.pk},
-        "tickets:attachment": {"pk": held.pk},
         "tickets:delivery": {"pk": delivery.pk},
         "tickets:link-removal": {"pk": link.pk},
         "tickets:split-reversal": {"pk": split.pk},
@@ -119,9 +123,17 @@ def furnish(people: dict[str, User | None], ticket: Ticket, other: Ticket) -> Wo
         "mfa_edit_webauthn": {"pk": 1},
         "mfa_remove_webauthn": {"pk": 1},
         "tickets:portal-status": {"signed": ticket.signed_id},
+        "tickets:portal-file": {"signed": ticket.signed_id, "pk": kept.pk},
+        "tickets:attachment": {"pk": kept.pk},
+        "tickets:block-lifting": {"pk": Block.objects.create(what="spam.example", by=admin).pk},
         "tickets:portal-thanks": {"signed": ticket.signed_id},
     }
     return World(people, named, ticket)
+
+
+def _stored() -> str:
+    """The name of a file that is there."""
+    return default_storage.save("attachments/walk", ContentFile(b"x"))
 
 
 def _pk(ticket: Ticket) -> int:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.tickets.conftest import MakeTicket
 from tickets.models import Team, Ticket
-from tickets.models.ticket import excerpt_of
+from tickets.models.excerpt import excerpt_of
 from triage.models import User
 
 

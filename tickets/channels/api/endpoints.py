@@ -238,6 +238,7 @@ def list_comments(request: HttpRequest, number: int, paging: Query[Paging]) -> H
     key = caller(request, "read")
     known_only(request, Paging)
     comments = find(key, number).messages.filter(kind=Message.Kind.COMMENT).select_related("author", "requester")
+    comments = comments.prefetch_related("attachments")
     return answer(page(comments, cursor=paging.cursor, limit=paging.limit, present=present_comments))
 
 

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db.models import Sum
 from django.utils import timezone
 
-from tickets.models import Message, Ticket
+from tickets.models import Attachment, Message, Ticket
 from tickets.models.ticket import TicketQuerySet
 from tickets.promises import TARGETS, Promise
 from triage.models import Call
@@ -107,9 +107,21 @@ def present_comments(messages: Sequence[Message]) -> list[Json]:
             "text": message.text,
             "author": message.author_label,
             "created_at": stamp(message.created_at),
+            "attachments": [present_attachment(one) for one in message.attachments.all()],
         }
         for message in messages
     ]
+
+
+def present_attachment(one: Attachment) -> Json:
+    return {
+        "id": one.pk,
+        "name": one.name,
+        "content_type": one.content_type,
+        "size": one.size,
+        "sha256": one.sha256,
+        "url": f"{settings.BASE_URL}/api/v1/tickets/{one.ticket_id}/attachments/{one.pk}",
+    }
 
 
 def stamp(moment: datetime | None) -> str | None:

@@ -212,11 +212,21 @@ class TicketPage(BaseModel):
     next: str | None
 
 
+class AttachmentOut(BaseModel):
+    id: int
+    name: str
+    content_type: str
+    size: int
+    sha256: str
+    url: str
+
+
 class CommentOut(BaseModel):
     id: int
     text: str
     author: str
     created_at: datetime
+    attachments: list[AttachmentOut]
 
 
 class CommentPage(BaseModel):

@@ -22,6 +22,7 @@ class EmailChannel(Channel):
 
     kind = "email"
     replies_by = "email"
+    carries_files = True
 
     def send(self, delivery: Delivery) -> SendReceipt:
         try:
