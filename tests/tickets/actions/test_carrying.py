@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -116,8 +116,8 @@ def test_it_is_taken_up_when_somebody_comes_back_the_most_pressing_first(make_ti
         ({"status": "waiting"}, False),
         ({"status": "escalated"}, True),
         ({"triage_state": "submitted"}, False),
-        ({"snoozed_until": timezone.now() + timedelta(days=300)}, False),
-        ({"deleted_at": timezone.now()}, False),
+        ({"snoozed_until": datetime(2999, 1, 1, tzinfo=UTC)}, False),
+        ({"deleted_at": datetime(2026, 1, 1, tzinfo=UTC)}, False),
     ],
     ids=str,
 )
