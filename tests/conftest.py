@@ -54,6 +54,15 @@ def pytest_configure() -> None:
     settings.FLOOD_TICKETS = 0  # one customer of theirs writes hundreds of tickets in a moment
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Several processes take a file each; of each file what commits comes last, for it leaves the tables empty."""
+    for item in items:
+        mark = item.get_closest_marker("django_db")
+        fixtures = getattr(item, "fixturenames", ())
+        commits = (mark is not None and mark.kwargs.get("transaction")) or "transactional_db" in fixtures
+        item.add_marker(pytest.mark.xdist_group(f"{item.path}{':commits' if commits else ''}"))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def loopback_only() -> Iterator[None]:
     patch = pytest.MonkeyPatch()

@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Count, Min, QuerySet
 from django.utils import timezone
 
-from tickets.actions import acknowledging, github_writing, mailboxes, mailings
+from tickets.actions import acknowledging, github_writing, imports, mailboxes, mailings
 from tickets.models import (
     BulkRun,
     Delivery,
@@ -63,6 +63,7 @@ def due_by_queue(now: datetime) -> dict[str, QuerySet[Any]]:
         "github syncs": GithubSync.objects.due(now),
         "github writings": github_writing.due(),
         "bulk changes": BulkRun.objects.due(now),
+        "imports": imports.due(),
         "replays": ReplayTicket.objects.due(now),
         "fits": FitRun.objects.filter(state=FitRun.State.QUEUED, not_before__lte=now),
     }

@@ -20,7 +20,7 @@ from triage.models import User
 TOLD = (
     ("Export fails", "The CSV export stops half way since Monday."),
     ("CSV export broken", "When I export my list as CSV it ends after 1,000 rows."),
-    ("Cannot export", "Exporting the customers to a CSV file does not finish, it hangs."),
+    ("Cannot export", "The CSV export of my customers does not finish, it hangs."),
     ("Export error", "The export to CSV aborts with an error."),
     ("Export stops", "My CSV export stops before the end of the list."),
 )

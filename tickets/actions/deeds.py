@@ -53,8 +53,7 @@ class Doing(ABC):
 
     word: ClassVar[str]
 
-    @classmethod
-    @abstractmethod
+    @classmethod  # noqa: B027  with some nothing can be wrong
     def check(cls, deed: Deed) -> None:
         """Raises Invalid where the deed cannot be done to any ticket."""
 
@@ -268,14 +267,11 @@ class CallWebhook(Doing):
         hook = _webhook(deed)
         if hook is None:
             return "That webhook is off."
-        about = {"rule": {"id": rule.pk, "name": rule.name, "version": rule.version}, "cause": kind}
+        said = {"id": rule.pk, "name": rule.name, "version": rule.version}
+        about = {"rule": said, "cause": kind, "actor": rule.actor}
+        trace, state = correlation.current(), hook.first_state
         WebhookCall.objects.create(
-            webhook=hook,
-            ticket=ticket,
-            event=RULE_FIRED,
-            about={**about, "actor": rule.actor},
-            state=hook.first_state,
-            correlation_id=correlation.current(),
+            webhook=hook, ticket=ticket, event=RULE_FIRED, about=about, state=state, correlation_id=trace
         )
         return ""
 
@@ -308,9 +304,6 @@ class MarkSpam(Doing):
     word = "Hold as spam"
 
     @classmethod
-    def check(cls, deed: Deed) -> None: ...
-
-    @classmethod
     def plan(cls, deed: Deed, ticket: Ticket) -> Step:
         note = "Left as it is: a person let it in." if ticket.decided_by_person("spam") else ""
         return Step(cls.word, ticket.spam, not note, SO_ALREADY if ticket.spam else note)
@@ -318,10 +311,9 @@ class MarkSpam(Doing):
     @classmethod
     def act(cls, deed: Deed, ticket: Ticket, rule: Rule, kind: str) -> str:
         try:
-            spamming.refuse(ticket)
+            spamming.hold_by_rule(ticket)
         except Conflict as why:
             return why.sentence
-        spamming.hold(ticket=ticket, held=spamming.Held(spamming.Why.RULE))
         return ""
 
 

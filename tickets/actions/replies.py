@@ -43,14 +43,11 @@ def approve(
 ) -> Delivery:
     """Approve `text` as the reply and hand it to the outbox, once; it leaves after `undo_seconds`.
 
-    `version` is the draft's that the person saw (0: there was none), `answers` the primary key of the customer's last
-    message they saw, `replied` that of the desk's last reply they saw (0: there was none): who has seen a reply may
-    send another after it. Without `replied` the customer has to write before a second one. With `snooze_until`, aware,
-    the ticket stays open and is put off. `accept_flags` are the words that stand in neither conversation nor sources
-    and shall be sent all the same, or True for whatever there is. `files` are the primary keys of those with the draft
-    that the person saw: they go along (None: whatever is there). Raises Conflict when somebody sent first or ended the
-    ticket, the draft changed, or the customer wrote meanwhile; Flagged when the text has such words that nobody
-    accepted; Invalid when there is nothing to send or nobody to send it to.
+    What the person saw: `version` of the draft (0: there was none), `answers`, the primary key of the customer's last
+    message, `replied`, that of the desk's last reply (0: none; without it the customer has to write before a second
+    one), `files` with the draft, which go along (None: whatever is there). `snooze_until`, aware, puts the ticket off.
+    `accept_flags` are the words that no source holds and that shall be sent all the same, or True for all. Raises
+    Conflict when one was quicker or the customer wrote; Flagged; Invalid when there is nothing or nobody to send to.
     """
     require_decider(by)
     text = clean_reply(text)
@@ -70,16 +67,14 @@ def approve(
             before=draft.suggestion.draft if draft and draft.suggestion else None,
             text=text,
             why=_accepted(held, text, suggestion, accept_flags),
-            files=[{"name": one.name, "size": one.size, "sha256": one.sha256} for one in enclosed],
+            files=_named(enclosed),
             by=by,
             api_key=api_key,
         )
         delivery = _enqueue(held, review, undo_seconds, snooze_until)
         drafted(held).update(message=delivery.message)
         Draft.objects.filter(ticket=held).delete()
-        held.snoozed_until = snooze_until or held.snoozed_until
-        _answered(held, Status.WAITING if keep_open or snooze_until else Status.RESOLVED)
-        announce(held, "reply")
+        _answered(held, keep_open=keep_open, snooze_until=snooze_until)
     return delivery
 
 
@@ -118,9 +113,11 @@ def take_back(*, delivery: Delivery, by: User) -> Draft:
     return draft
 
 
-def _answered(ticket: Ticket, status: Status) -> None:
+def _answered(ticket: Ticket, *, keep_open: bool, snooze_until: datetime | None) -> None:
     ticket.first_replied_at = ticket.first_replied_at or timezone.now()
-    _become(ticket, status)
+    ticket.snoozed_until = snooze_until or ticket.snoozed_until
+    _become(ticket, Status.WAITING if keep_open or snooze_until else Status.RESOLVED)
+    announce(ticket, "reply")
 
 
 def _become(ticket: Ticket, status: Status) -> None:
@@ -148,6 +145,10 @@ def _enclosed(ticket: Ticket, seen: Collection[int] | None) -> list[Attachment]:
             "no_files_there", "Replies to this ticket cannot have files. Remove them first.", field="attachments"
         )
     return files
+
+
+def _named(files: Collection[Attachment]) -> list[dict[str, object]]:
+    return [{"name": one.name, "size": one.size, "sha256": one.sha256} for one in files]
 
 
 def _refuse_if_overtaken(

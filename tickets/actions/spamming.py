@@ -98,6 +98,12 @@ def hold(*, ticket: Ticket, held: Held) -> None:
     announce(ticket, "routed")
 
 
+def hold_by_rule(ticket: Ticket) -> None:
+    """Hold a locked ticket that a rule says is spam. Raises Conflict where it cannot be taken out of the desk now."""
+    refuse(ticket)
+    hold(ticket=ticket, held=Held(Why.RULE))
+
+
 def refuse(ticket: Ticket) -> None:
     """Raise Conflict where this ticket cannot be taken out of the desk now."""
     if ticket.deliveries.filter(state__in=(Delivery.State.QUEUED, Delivery.State.SENDING)).exists():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from django.db.models import CharField, Value
 from django.utils import timezone
 
 from tickets.models import Mailbox, Webhook, leads
@@ -38,9 +39,20 @@ def banners_for(user: User, *, paused: bool = True) -> Banners:
     """A spent budget is everybody's matter; that it will be, only of those who can raise it."""
     pause = Pause.in_force() if paused else None
     lead = leads(user)
-    silent = Mailbox.objects.filter(attempts__gte=SILENT_AFTER, source__active=True).first() if lead else None
-    dead = Webhook.objects.filter(active=True).exclude(disabled_at=None).first() if lead else None
+    silent, dead = _troubles() if lead else (None, None)
     return Banners(pause, pause is not None and lead, _budget(user) if calls.configured() else None, silent, dead)
+
+
+def _troubles() -> tuple[Mailbox | None, Webhook | None]:
+    """One query where there are none, as on nearly every page."""
+    silent = Mailbox.objects.filter(attempts__gte=SILENT_AFTER, source__active=True).order_by("pk")
+    dead = Webhook.objects.filter(active=True).exclude(disabled_at=None).order_by("pk")
+    first, second = (
+        rows.annotate(trouble=Value(name, CharField())).values_list("trouble", "pk")[:1]
+        for name, rows in (("mailbox", silent), ("webhook", dead))
+    )
+    found = dict(first.union(second, all=True))
+    return silent.first() if "mailbox" in found else None, dead.first() if "webhook" in found else None
 
 
 def _budget(user: User) -> BudgetBanner | None:

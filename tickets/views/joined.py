@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import Exists, Q
 
+from tickets.actions.attaching import drafted
 from tickets.actions.errors import Invalid
 from tickets.models import JoinEvent, Link, Merge, Message, RuleFiring, SlaEvent, Split, Ticket
 from tickets.models.ticket import TicketQuerySet
@@ -98,6 +99,7 @@ def there_of(ticket: Ticket) -> dict[str, bool]:
         has_links=Exists(Link.objects.of(ticket)),
         has_firings=Exists(RuleFiring.objects.filter(ticket=ticket.pk)),
         has_joins=Exists(JoinEvent.objects.filter(ticket=ticket.pk)),
+        has_enclosures=Exists(drafted(ticket)),
         has_sla_events=Exists(SlaEvent.objects.filter(ticket=ticket.pk)),
     )
     found: Any = asked.get()

@@ -149,7 +149,7 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "editable": {message.pk for message in messages if may_edit(message, user)},
         "copies": copies_of(ticket),
         "draft": (draft := ticket.current_draft),
-        **enclosures_of(ticket),
+        **enclosures_of(ticket, any_there=there["has_enclosures"]),
         "flags": shown(draft.flags, draft.text) if draft else [],
         "suggestion": suggestion,
         "answers": max((message.pk for message in messages if message.kind == Message.Kind.INBOUND), default=""),
@@ -177,10 +177,11 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
     }
 
 
-def enclosures_of(ticket: Ticket) -> dict[str, Any]:
+def enclosures_of(ticket: Ticket, *, any_there: bool = True) -> dict[str, Any]:
     """The files that go along with the next reply, and what may be added to them; nothing where a door takes none."""
     carries = CHANNELS[CHANNELS[ticket.source.kind].replies_by].carries_files if ticket.is_open else False
-    return {"enclosures": list(drafted(ticket)) if ticket.is_open else [], "file_limits": limits() if carries else ""}
+    files = list(drafted(ticket)) if ticket.is_open and any_there else []
+    return {"enclosures": files, "file_limits": limits() if carries else ""}
 
 
 def _is_leaving(message: Message) -> bool:

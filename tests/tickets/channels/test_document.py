@@ -78,6 +78,9 @@ def test_every_operation_says_who_may_what_it_answers_and_what_is_left(document:
                 answer["headers"]
             )
             assert ("Retry-After" in answer["headers"]) is (code in ("429", "503"))
+            if operation["operationId"] == "get_attachment" and code == "200":
+                assert "application/octet-stream" in answer["content"]
+                continue
             kind = "application/json" if int(code) < 400 else "application/problem+json"
             assert list(answer["content"]) == [kind]
 
@@ -88,7 +91,7 @@ def test_every_example_is_what_its_schema_says(document: dict[str, Any]) -> None
         contents = [answer["content"] for answer in operation["responses"].values()]
         contents += [operation["requestBody"]["content"]] if "requestBody" in operation else []
         for content in contents:
-            for described in content.values():
+            for described in (one for one in content.values() if "schema" in one):  # the bytes of a file have none
                 resolved(document, described["schema"]).validate(described["example"])
                 seen += 1
     assert seen > 80

@@ -75,6 +75,7 @@ def furnish(people: dict[str, User | None], ticket: Ticket, other: Ticket) -> Wo
     kept = Attachment.objects.create(
         ticket=ticket, message=first, file=_stored(), name="a.txt", size=1, sha256="0" * 64
     )
+    enclosed = Attachment.objects.create(ticket=ticket, file=_stored(), name="b.txt", size=1, sha256="0" * 64)
     link = Link.objects.create(one=min(ticket, other, key=_pk), other=max(ticket, other, key=_pk), kind="related")
     split = Split.objects.create(ticket=ticket, new=other, messages=[comment.pk])
     view = View.objects.create(owner=agent, name="Shared", scope="everyone", query="status=new")
@@ -125,6 +126,7 @@ def furnish(people: dict[str, User | None], ticket: Ticket, other: Ticket) -> Wo
         "tickets:portal-status": {"signed": ticket.signed_id},
         "tickets:portal-file": {"signed": ticket.signed_id, "pk": kept.pk},
         "tickets:attachment": {"pk": kept.pk},
+        "tickets:enclosure-removal": {"pk": enclosed.pk},
         "tickets:block-lifting": {"pk": Block.objects.create(what="spam.example", by=admin).pk},
         "tickets:portal-thanks": {"signed": ticket.signed_id},
     }

@@ -19,10 +19,12 @@ from tickets.channels.api.problems import Problem
 from tickets.channels.api.schemas import CommentOut
 from tickets.channels.api.wire import answer
 from tickets.models import TEXT_LIMIT, Attachment, Message
+from tickets.models.attachment import SHOWN_IN_PLACE
+from tickets.sniffing import OTHER
 from tickets.views.attachments import handed_out
 
 _BYTES: dict[str, Any] = {
-    "responses": {200: {"description": "The file itself", "content": {"application/octet-stream": {}}}}
+    "responses": {200: {"description": "The file itself", "content": {kind: {} for kind in (OTHER, *SHOWN_IN_PLACE)}}}
 }
 
 
@@ -39,11 +41,13 @@ def add_attachments(
     """
     key = caller(request, "write")
     ticket = find(key, number)
-    if not attachments:
-        raise Problem(422, "invalid", "Send at least one file.", errors=[("attachments", "Send at least one file.")])
-    files = check_all([(file.name or "", file) for file in attachments])
-    words = text if text.strip() else f"Attached: {', '.join(name[:100] for name, _ in files)}"
     with in_the_name_of(key) as person:
+        if not attachments:
+            raise Problem(
+                422, "invalid", "Send at least one file.", errors=[("attachments", "Send at least one file.")]
+            )
+        files = check_all([(file.name or "", file) for file in attachments])
+        words = text if text.strip() else f"Attached: {', '.join(name[:100] for name, _ in files)}"
         message = conversation.comment(ticket=ticket, text=words, by=person, author_name=key.name, files=files)
     return answer(present_comments([message])[0], code=201)
 

@@ -74,11 +74,13 @@ def _complete(operation: Json, path: str, method: str, scopes: dict[str, str]) -
             parameter["schema"] = _without_null(parameter["schema"])
     body = operation.get("requestBody")
     if body:
-        body["content"]["application/json"]["example"] = REQUESTS[name]
+        for content in body["content"].values():
+            content["example"] = REQUESTS[name]
     answers = {int(code): answer for code, answer in operation["responses"].items() if int(code) < 400}
     for code, answer in answers.items():
         answer["headers"] = _headers(code)
-        answer["content"]["application/json"]["example"] = ANSWERS[name][code]
+        if "application/json" in answer["content"]:  # not in the bytes of a file
+            answer["content"]["application/json"]["example"] = ANSWERS[name][code]
     answers |= {code: _problem(code) for code in _codes(path, method, bool(body), operation["parameters"])}
     operation["responses"] = {str(code): answers[code] for code in sorted(answers)}
 
@@ -121,7 +123,7 @@ def _headers(code: int) -> Json:
 
 
 def _tag(path: str) -> str:
-    if path.endswith("/comments"):
+    if path.endswith("/comments") or "/attachments" in path:
         return "Comments"
     return "Tickets" if "/tickets" in path else "Reading"
 

@@ -56,7 +56,9 @@ from tickets.similar import similar_to
 
 SCOPE_OF = {
     **dict.fromkeys(("list_tickets", "get_ticket", "list_comments", "similar_tickets", "classify", "stats"), "read"),
+    "get_attachment": "read",
     **dict.fromkeys(("create_ticket", "create_tickets", "change_ticket", "reprocess_ticket", "add_comment"), "write"),
+    "add_attachments": "write",
     "approve_reply": "approve",
 }
 api = DescribedApi(

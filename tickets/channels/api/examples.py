@@ -83,7 +83,21 @@ _FRESH = {
     "assignee": None,
     "triaged_at": None,
 }
-_COMMENT = {"id": 7, "text": "Asked the storage team.", "author": "Ada", "created_at": "2026-03-02T10:00:00Z"}
+_COMMENT = {
+    "id": 7,
+    "text": "Asked the storage team.",
+    "author": "Ada",
+    "created_at": "2026-03-02T10:00:00Z",
+    "attachments": [],
+}
+_FILE = {
+    "id": 3,
+    "name": "log.txt",
+    "content_type": "text/plain",
+    "size": 512,
+    "sha256": "0" * 64,
+    "url": "https://desk.example.org/api/v1/tickets/42/attachments/3",
+}
 
 
 def problem(status: int, title: str, code: str, detail: str, **more: Any) -> dict[str, Any]:
@@ -112,6 +126,7 @@ REQUESTS: dict[str, Any] = {
     "change_ticket": {"category": "billing", "priority": "P1", "tags": ["refund"]},
     "approve_reply": {"text": "It is fixed in 6.3.", "version": 2, "answers": 97, "keep_open": False},
     "add_comment": {"text": _COMMENT["text"]},
+    "add_attachments": {"text": _COMMENT["text"], "attachments": ["(the bytes of a file)"]},
     "classify": {"title": _NEW["title"], "description": _NEW["description"]},
 }
 ANSWERS: dict[str, dict[int, Any]] = {
@@ -144,8 +159,10 @@ ANSWERS: dict[str, dict[int, Any]] = {
     },
     "list_comments": {200: {"items": [_COMMENT], "next": None}},
     "add_comment": {201: _COMMENT},
+    "add_attachments": {201: {**_COMMENT, "attachments": [_FILE]}},
     "similar_tickets": {200: {"items": [{"number": 17, "title": "Export is empty", "similarity": 0.83}]}},
-    "classify": {200: _DECIDED},
+    "get_attachment": {200: "(the bytes of a file)"},
+    "classify": {200: {**_DECIDED, "notes": []}},
     "stats": {
         200: {
             "total": 3,
