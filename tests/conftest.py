@@ -57,6 +57,8 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Several processes take a file each; of each file what commits comes last, for it leaves the tables empty."""
     for item in items:
+        if item.path.parent.name == "browser":
+            item.add_marker(pytest.mark.browser)
         mark = item.get_closest_marker("django_db")
         fixtures = getattr(item, "fixturenames", ())
         commits = (mark is not None and mark.kwargs.get("transaction")) or "transactional_db" in fixtures

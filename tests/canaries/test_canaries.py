@@ -56,7 +56,7 @@ CLOSED: dict[str, set[Any]] = {
 # What reading a ticket may add to; every other table keeps the rows it has.
 READING = {
     "Suggestion", "Draft", "Call", "Spending", "ModelServer", "Artifact", "Breaker", "Attempt", "Heartbeat", "Budget",
-    "Event", "Reign", "TicketVector", "Notification",
+    "Event", "Reign", "TicketVector", "Notification", "Window",
 }  # fmt: skip
 UNSEEN = re.compile(
     "[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\u00ad\U000e0000-\U000e01ff\x00-\x08\x0b-\x1f\ud800-\udfff]"
@@ -108,7 +108,9 @@ def rows() -> Counter[str]:
         {
             model.__name__: model._default_manager.count()
             for model in apps.get_models()
-            if model._meta.app_label in ("tickets", "triage") and model.__name__ not in READING
+            if model._meta.app_label in ("tickets", "triage")
+            and not model._meta.proxy
+            and model.__name__ not in READING
         }
     )
 

@@ -7,12 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
 from django.db import connections
-from mcp.server.mcpserver import Context
-from mcp.server.mcpserver.exceptions import ToolError
 
 from tickets.actions.errors import Refused
 from tickets.channels.api.keys import find_key
@@ -20,6 +18,9 @@ from tickets.channels.api.problems import Problem
 from tickets.models import ApiKey
 from triage import brake
 from triage.correlation import tracing
+
+if TYPE_CHECKING:
+    from mcp.server.mcpserver import Context
 
 Told = TypeVar("Told")
 SCOPE = "desk.api_key"  # where tickets.mcp.door leaves the key of a request
@@ -56,16 +57,22 @@ def _work(given: str, scope: str, work: Callable[[ApiKey], Told], *, counted: bo
     try:
         key = identify(given)
         if not counted and (wait := seconds_to_wait(key)):  # over HTTP the door has counted it
-            raise ToolError(f"Too many requests of this key. Wait {wait} s.")
+            raise _refusal(f"Too many requests of this key. Wait {wait} s.")
         if not key.may(scope):
             has = ", ".join(key.scopes) or "none"
-            raise ToolError(f"This needs a key with the scope {scope}; yours has: {has}.")
+            raise _refusal(f"This needs a key with the scope {scope}; yours has: {has}.")
         with tracing():
             return work(key)
     except Refused as why:
-        raise ToolError(why.sentence) from why
+        raise _refusal(why.sentence) from why
     except Problem as why:
-        raise ToolError(why.detail or "This API key is not known here, or it was revoked.") from why
+        raise _refusal(why.detail or "This API key is not known here, or it was revoked.") from why
+
+
+def _refusal(words: str) -> Exception:
+    from mcp.server.mcpserver.exceptions import ToolError  # only where somebody speaks MCP: it takes memory
+
+    return ToolError(words)
 
 
 def _then_close(work: Callable[[], Told]) -> Told:
