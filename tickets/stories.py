@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Q
+
 from tickets.models import ENDED, Event, Message, Status, Ticket
 from tickets.promises import Interval, Story
 
@@ -14,14 +16,14 @@ _Moment = tuple[datetime, str, datetime | None]  # when, the status from then on
 
 
 def stories_of(tickets: Sequence[Ticket], now: datetime) -> dict[int, Story]:
-    """By number. What the rows hold but history does not, yet, was changed `now`. Three queries for all of them."""
+    """By number. What the rows hold but history does not, yet, was changed `now`. Two queries for all of them."""
     numbers = [ticket.pk for ticket in tickets]
-    home = dict(Ticket.objects.filter(merged_into__in=numbers).values_list("pk", "merged_into"))
     said: dict[int, list[tuple[str, datetime]]] = defaultdict(list)
     kinds = (Message.Kind.INBOUND, Message.Kind.OUTBOUND)
-    messages = Message.objects.filter(ticket__in=[*numbers, *home], kind__in=kinds).order_by("created_at", "pk")
-    for number, kind, at in messages.values_list("ticket_id", "kind", "created_at"):
-        said[home.get(number) or number].append((kind, at))
+    threads = Ticket.objects.filter(Q(pk__in=numbers) | Q(merged_into__in=numbers)).values("pk")
+    messages = Message.objects.filter(ticket__in=threads, kind__in=kinds).order_by("created_at", "pk")
+    for number, home, kind, at in messages.values_list("ticket_id", "ticket__merged_into", "kind", "created_at"):
+        said[home or number].append((kind, at))
     past: dict[int, list[_Moment]] = defaultdict(list)
     events = Event.objects.filter(pgh_obj__in=numbers).order_by("pgh_id")
     rows: Any = events.values_list("pgh_obj_id", "pgh_created_at", "status", "snoozed_until")

@@ -26,6 +26,7 @@ from tickets.actions.decided import normalise
 from tickets.actions.deliveries import Claimed
 from tickets.actions.drafts import last_inbound
 from tickets.actions.errors import Invalid
+from tickets.actions.learning import labels_of
 from tickets.actions.notifying import tell_assignee, tell_leads
 from tickets.actions.promising import reckon
 from tickets.actions.review import require_lead
@@ -198,7 +199,8 @@ def _store(claimed: Claimed, verdict: Verdict, about: _About, milliseconds: int)
             reckon(ticket)
             given = give_by_load(ticket)
             ticket.save()
-            Example.objects.filter(ticket=ticket).update(embedding=about.vector)
+            if labels_of(ticket):  # else it is an example of nothing
+                Example.objects.filter(ticket=ticket).update(embedding=about.vector)
             _draft(ticket, suggestion)
             draw(ticket)
             if getattr(ticket, "followed", False):
