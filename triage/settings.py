@@ -192,7 +192,7 @@ _cluster = {
     "catch_up": False,
     "scheduler": False,
     "label": "Background",
-    "broker_class": "triage.brokers.PatientRedis" if REDIS_URL else "triage.brokers.PatientORM",
+    "broker_class": "triage.redis_broker.PatientRedis" if REDIS_URL else "triage.brokers.PatientORM",
     **({"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}),
 }
 Q_CLUSTER = {

@@ -10,7 +10,6 @@ from concurrent.futures import TimeoutError as TooSlow
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-import redis
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
@@ -107,7 +106,7 @@ def _measure(check: Callable[[], str]) -> Finding:
     began = time.monotonic()
     try:
         detail = check()
-    except (DatabaseError, InterfaceError, redis.RedisError, OSError) as error:
+    except (DatabaseError, InterfaceError, OSError) as error:
         return Finding("down", _since(began), type(error).__name__)
     finally:
         connections.close_all()
@@ -161,11 +160,15 @@ def _worker() -> str:
 
 
 def _redis() -> str:
+    import redis  # only where it is used: 23 MB
+
     client: Any = redis.Redis.from_url(
         settings.REDIS_URL, socket_connect_timeout=REDIS_PATIENCE, socket_timeout=REDIS_PATIENCE
     )
     try:
         client.ping()
+    except redis.RedisError as error:
+        raise ConnectionError(type(error).__name__) from error
     finally:
         client.close()
     return ""

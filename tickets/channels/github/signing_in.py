@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-import jwt
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
@@ -41,6 +40,8 @@ def github_of(account: GithubAccount) -> Github:
 
 def app_token(account: GithubAccount, now: datetime | None = None) -> str:
     """A JWT signed as the App (RS256), good for nine minutes; ten are the most that GitHub takes."""
+    import jwt  # with its cryptography 10 MB, for Apps alone
+
     at = int((now or timezone.now()).timestamp())
     claims = {"iat": at - _SKEW, "exp": at + 540, "iss": account.app_id}
     try:
