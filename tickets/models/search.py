@@ -23,6 +23,7 @@ OF_A_TICKET = 500_000
 # Around a found word, as they come from the database: no text has them, and they are escaped with the rest.
 START, STOP = "\x02", "\x03"
 _LAST_WORD = re.compile(r"(?:^|\s)([^\W\d_]{3,40})$")
+_EITHER = re.compile(r"\bor\b", re.IGNORECASE)
 
 _WORDS_OF_TICKET = f"""
     setweight(to_tsvector('simple', {{row}}.number::text), 'A')
@@ -91,7 +92,11 @@ def query_of(words: str) -> SearchQuery:
         return whole
     begun = SearchQuery(f"{last[1]}:*", config=CONFIG, search_type="raw")
     rest = words[: last.start()].strip()
-    return whole | (SearchQuery(rest, config=CONFIG, search_type="websearch") & begun if rest else begun)
+    if not rest:
+        return begun
+    begun = SearchQuery(rest, config=CONFIG, search_type="websearch") & begun
+    # What has the whole word has its beginning; but an "or" binds what follows it to its right side alone.
+    return whole | begun if _EITHER.search(rest) else begun
 
 
 def found_in(text: str, query: SearchQuery, *, whole: bool = False) -> SearchHeadline:
