@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django.db import transaction
-from django.db.models import Value
+from django.db.models import Q, Value
 from django.db.models.functions import Concat, Trim
 
 from tickets.actions import conversation, review
@@ -14,6 +16,7 @@ from tickets.actions.review import require_decider
 from tickets.live import announce
 from tickets.models import Team, Ticket
 from triage.models import User
+from triage.pipeline.types import MANUAL_REVIEW
 
 
 def assign(
@@ -65,12 +68,18 @@ def hand_over(*, ticket: Ticket, note: str, by: User, to: User | None = None, te
     return held
 
 
-def release(*, user: User, by: User | None = None) -> int:
-    """Take every open ticket off a person, as when they leave. Returns how many; the machine may give them anew."""
+def release(*, user: User, by: User | None = None, but: Collection[Team] | None = None) -> int:
+    """Take every open ticket off a person, as when they leave. Returns how many; the machine may give them anew.
+
+    With `but` they keep those that whoever works for these teams sees.
+    """
     if by is not None:
         require_decider(by)
+    mine = Ticket.objects.open().filter(assignee=user)
+    if but is not None:
+        mine = mine.exclude(Q(team=None) | Q(team__key=MANUAL_REVIEW) | Q(team__in=but))
     with transaction.atomic():
-        held = Ticket.objects.open().filter(assignee=user).select_for_update(of=("self",)).order_by("pk")
+        held = mine.select_for_update(of=("self",)).order_by("pk")
         tickets = list(held.defer("embedding", "raw"))
         for ticket in tickets:
             give(ticket, None, by_person=False)

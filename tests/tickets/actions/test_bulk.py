@@ -13,8 +13,8 @@ from django.utils import timezone
 from tests.tickets.conftest import MakeTicket
 from tickets.actions import alterations, assignment, bulk, review, snoozing, status
 from tickets.actions.alterable import ALTERATIONS
-from tickets.actions.alterations import Field
 from tickets.actions.errors import Conflict, Forbidden, Invalid
+from tickets.actions.fields_in_bulk import Field
 from tickets.models import (
     Agent,
     BulkRun,
@@ -202,6 +202,20 @@ def test_a_team_that_the_person_does_not_see_can_be_taken_back_by_them(many: Mak
     assert not Ticket.objects.visible_to(agent).exists()
     bulk.undo(run=run, by=agent)
     assert Ticket.objects.visible_to(agent).count() == 2
+
+
+def test_who_cannot_see_it_in_its_new_team_has_it_no_more_until_that_is_undone(
+    many: MakeMany, agent: User, lead: User
+) -> None:
+    theirs, leads = many(2)
+    assignment.assign(ticket=theirs, to=agent, by=lead)
+    assignment.assign(ticket=leads, to=lead, by=lead)
+    run = _start("field", "team:billing", by=lead)
+    assert Ticket.objects.get(pk=theirs.pk).assignee is None
+    assert Ticket.objects.get(pk=leads.pk).assignee == lead
+    assert bulk.undo(run=run, by=lead).undone == 2
+    given = Ticket.objects.get(pk=theirs.pk)
+    assert (given.assignee, given.provenance["assignee"]["engine"]) == (agent, "person")
 
 
 def test_who_may_see_a_ticket_is_asked_when_it_is_changed(
