@@ -16,8 +16,11 @@ from django.utils.dateparse import parse_datetime
 from tickets.actions import notifying, snoozing, triage
 from tickets.actions.carrying import ASSIGNMENT, chosen
 from tickets.actions.errors import Conflict, Invalid
+from tickets.actions.joined import refuse_if_merged
+from tickets.actions.review import may_decide
 from tickets.models import Agent, Lane, Status, Ticket
 from tickets.models.ticket import ESCALATION, TicketQuerySet
+from tickets.words import counted
 from triage.models import User
 
 Held = dict[str, Any]
@@ -55,7 +58,7 @@ class Alteration(ABC):
 
     @abstractmethod
     def put_back(self, ticket: Ticket, before: Held) -> None:
-        """Make a locked ticket hold again what it held."""
+        """Make a locked ticket hold again what it held. Raises Refused where it has to stay as it is."""
 
     def settle(self, tickets: Sequence[Ticket]) -> dict[int, list[int]]:
         """The rest, once the tickets are saved. Gives {ticket: reviews that were written}."""
@@ -88,6 +91,8 @@ class Assign(Alteration):
         to = by if given == "me" else User.objects.filter(username=given, is_active=True, agent__isnull=False).first()
         if to is None:
             raise Invalid("not_a_choice", "There is nobody of that name.", field="assignee")
+        if not may_decide(to):
+            raise Invalid("may_not_decide", f"{to.label} reads tickets and does not change them.", field="assignee")
         return to.pk, f"Assigned to {to.label}"
 
     def alter(self, ticket: Ticket) -> bool:
@@ -123,8 +128,7 @@ class Assign(Alteration):
 
     def finish(self, first: Ticket | None, changed: int) -> None:
         if self.total > MANY and first is not None:
-            text = f"and {changed - 1:,} other tickets" if changed > 1 else ""
-            notifying.tell_assignee(kind="assigned", ticket=first, by=self.by, text=text)
+            notifying.tell_assignee(kind="assigned", ticket=first, by=self.by, text=_and_others(changed))
 
 
 class ChangeStatus(Alteration):
@@ -141,6 +145,7 @@ class ChangeStatus(Alteration):
         return given, f"Status {Status(given).label.lower()}"
 
     def alter(self, ticket: Ticket) -> bool:
+        refuse_if_merged(ticket)
         if self.value == "reopen" and ticket.is_open:
             return False
         status = Status.IN_REVIEW if self.value == "reopen" else Status(self.value)
@@ -161,6 +166,7 @@ class ChangeStatus(Alteration):
         }
 
     def put_back(self, ticket: Ticket, before: Held) -> None:
+        refuse_if_merged(ticket)
         ticket.status, ticket.resolved_at = before["status"], _parsed(before["resolved_at"])
         ticket.escalated, ticket.escalation_reason = before["escalated"], before["reason"]
         if before["how"] is None:
@@ -173,6 +179,10 @@ class ChangeStatus(Alteration):
             for ticket in tickets:
                 notifying.tell_leads(ticket=ticket, by=self.by)
         return {}
+
+    def finish(self, first: Ticket | None, changed: int) -> None:
+        if self.value == Status.ESCALATED and self.total > MANY and first is not None:
+            notifying.tell_leads(ticket=first, by=self.by, text=_and_others(changed))
 
 
 class Snooze(Alteration):
@@ -232,6 +242,10 @@ class ReadAgain(Alteration):
         lane = Lane.IMPORTED if self.total > MANY else Lane.INTERACTIVE
         triage.submit_again(tickets=Ticket.objects.filter(pk__in=[one.pk for one in tickets]), lane=lane)
         return {}
+
+
+def _and_others(changed: int) -> str:
+    return f"and {counted(changed - 1, 'other ticket')}" if changed > 1 else ""
 
 
 def _moment(moment: datetime | None) -> str | None:

@@ -12,7 +12,7 @@ from tickets.actions import conversation, review
 from tickets.actions.carrying import ASSIGNMENT, give
 from tickets.actions.errors import Conflict, Invalid
 from tickets.actions.notifying import tell_assignee
-from tickets.actions.review import require_decider
+from tickets.actions.review import may_decide, require_decider
 from tickets.live import announce
 from tickets.models import Team, Ticket
 from triage.models import User
@@ -27,13 +27,13 @@ def assign(
     With the name of a `rule` it is not a person's choice, and another rule or person may choose again.
 
     `instead_of` is whom the person saw there, if they saw it: raises Conflict when somebody else has it meanwhile.
-    Raises Invalid for whoever does not work for the ticket's team.
+    Raises Invalid for whoever does not work for the ticket's team, or may change no tickets.
     """
     if by is not None:
         require_decider(by)
-    _refuse_who_cannot_see(ticket, to)
     with transaction.atomic():
         held = Ticket.objects.select_for_update(of=("self",)).select_related("assignee").get(pk=ticket.pk)
+        _refuse_who_cannot_have(held, to)
         if instead_of != "" and held.assignee not in (instead_of, to):
             has = f"{held.assignee.label} has it" if held.assignee else "nobody has it"
             raise Conflict("assigned_meanwhile", f"Somebody was quicker: {has} now. Look again before you change that.")
@@ -100,6 +100,11 @@ def somebody(name: str) -> User:
     return found[0]
 
 
-def _refuse_who_cannot_see(ticket: Ticket, to: User | None) -> None:
-    if to is not None and not Ticket.objects.visible_to(to).filter(pk=ticket.pk).exists():
+def _refuse_who_cannot_have(ticket: Ticket, to: User | None) -> None:
+    """The ticket is locked: it does not come to another team before it is given."""
+    if to is None:
+        return
+    if not Ticket.objects.visible_to(to).filter(pk=ticket.pk).exists():
         raise Invalid("cannot_see_it", f"{to.label} does not work for this ticket's team.", field="assignee")
+    if not may_decide(to):
+        raise Invalid("may_not_decide", f"{to.label} reads tickets and does not change them.", field="assignee")

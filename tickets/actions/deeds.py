@@ -16,7 +16,7 @@ from tickets.actions.carrying import ASSIGNMENT, given_by_person, let_go_if_out_
 from tickets.actions.decided import LABELS, normalise
 from tickets.actions.errors import Conflict, Invalid
 from tickets.actions.notifying import notify, tell_leads
-from tickets.actions.review import DECIDED_BY_PEOPLE
+from tickets.actions.review import DECIDED_BY_PEOPLE, may_decide
 from tickets.colleagues import colleagues_of, leads_of, members_of
 from tickets.live import announce
 from tickets.models import Draft, Macro, Rule, Status, Ticket, Webhook, WebhookCall
@@ -165,7 +165,7 @@ class Assign(Doing):
             return Step(words, before, before, "Left as it is: a person gave it to somebody.")
         if ticket.provenance.get("assignee", {}).get("nobody"):
             return Step(words, before, before, "Left as it is: a person said that nobody has it.")
-        if not colleagues_of(ticket).filter(pk=to.pk).exists():
+        if not may_decide(to) or not colleagues_of(ticket).filter(pk=to.pk).exists():
             return Step(words, before, before, f"{to.label} does not work for this ticket's team.")
         return Step(words, before, to.username)
 

@@ -11,7 +11,7 @@ from django.forms.models import model_to_dict
 from django.utils import timezone
 
 from tests.tickets.conftest import MakeTicket
-from tickets.actions import alterations, assignment, bulk, review, snoozing, status
+from tickets.actions import alterations, assignment, bulk, merging, review, snoozing, status
 from tickets.actions.alterable import ALTERATIONS
 from tickets.actions.errors import Conflict, Forbidden, Invalid
 from tickets.actions.fields_in_bulk import Field
@@ -295,6 +295,24 @@ def test_a_ticket_that_cannot_be_changed_does_not_hold_up_the_others(many: MakeM
     assert run.rows.get(ticket=first).note == "A ticket has up to 5 tags."
 
 
+@pytest.mark.parametrize("given", ["reopen", "escalated", "waiting"])
+def test_what_is_merged_is_left_where_it_is_and_the_reason_said(many: MakeMany, agent: User, given: str) -> None:
+    one, other = many(2)
+    merging.merge(ticket=one, into=other, by=agent)
+    run = _start("status", given, by=agent, tickets=[one])
+    assert run.refused == 1
+    assert run.rows.get().note.startswith(f"This ticket is merged into #{other.pk}.")
+
+
+def test_what_was_merged_since_is_not_opened_by_an_undo(many: MakeMany, agent: User) -> None:
+    one, other = many(2)
+    run = _start("status", "closed", by=agent, tickets=[one])
+    merging.merge(ticket=one, into=other, by=agent)
+    run = bulk.undo(run=run, by=agent)
+    assert (run.state, run.kept, run.undone) == (State.UNDONE, 1, 0)
+    assert run.rows.get().note.startswith("This ticket is merged into")
+
+
 def test_a_person_is_given_only_tickets_that_they_see(many: MakeMany, lead: User, colleague: User) -> None:
     many(1)
     run = _start("assign", "bruno", lead)
@@ -413,6 +431,15 @@ def test_those_who_are_given_many_are_told_once(many: MakeMany, lead: User, agen
     _start("assign", "ada", lead)
     told = Notification.objects.get()
     assert (told.user, told.text) == (agent, "and 3 other tickets")
+
+
+def test_leads_are_told_once_of_many_that_are_escalated(
+    many: MakeMany, lead: User, agent: User, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(alterations, "MANY", 1)
+    _start("status", "escalated", by=agent, tickets=many(2))
+    told = Notification.objects.get(user=lead, kind="escalated")
+    assert told.text == "and 1 other ticket"
 
 
 def test_many_decisions_become_examples_once_all_are_made_and_none_when_taken_back(

@@ -12,7 +12,19 @@ from django.test import Client
 from tests.tickets.conftest import MakeTicket
 from tickets.actions import assignment, inviting, people
 from tickets.actions.errors import Conflict, Forbidden, Invalid, Refused
-from tickets.models import Agent, ApiKey, Draft, Event, Invitation, SecurityEvent, Source, Team, Ticket, administers
+from tickets.models import (
+    Agent,
+    ApiKey,
+    Draft,
+    Event,
+    Invitation,
+    SecurityEvent,
+    Source,
+    Team,
+    Ticket,
+    administers,
+    leads,
+)
 from triage.correlation import acting
 from triage.models import User
 
@@ -52,6 +64,12 @@ def test_whoever_leaves_a_team_keeps_none_of_its_tickets_but_those_they_see(
     assert [ticket.pk for ticket in agent.assigned_tickets.all()] == [unrouted.pk]
     change(agent, admin_of_desk, teams=())
     assert agent.assigned_tickets.count() == 1
+
+
+def test_a_superuser_who_is_an_auditor_leads_nobody(auditor: User) -> None:
+    auditor.is_superuser = True
+    auditor.save()
+    assert not leads(fresh(auditor)) and not administers(fresh(auditor))
 
 
 def _events(noun: str) -> list[SecurityEvent]:
