@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tickets.actions.alterations import AddTags, Alteration, Assign, ChangeStatus, Field, ReadAgain, RemoveTags, Snooze
+from tickets.actions.alterations import Alteration, Assign, ChangeStatus, ReadAgain, Snooze
+from tickets.actions.fields_in_bulk import AddTags, Field, RemoveTags
 from tickets.actions.spam_in_bulk import Spam
 
 ALTERATIONS: dict[str, type[Alteration]] = {

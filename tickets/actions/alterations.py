@@ -13,15 +13,15 @@ from typing import Any, ClassVar
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from tickets.actions import auditing, learning, notifying, snoozing, triage
+from tickets.actions import notifying, snoozing, triage
 from tickets.actions.carrying import ASSIGNMENT, chosen
-from tickets.actions.decided import LABELS, normalise
 from tickets.actions.errors import Conflict, Invalid
-from tickets.actions.review import DECIDED_BY_PEOPLE
-from tickets.models import Agent, Example, Lane, Review, Status, Suggestion, Ticket
+from tickets.actions.joined import refuse_if_merged
+from tickets.actions.review import may_decide
+from tickets.models import Agent, Lane, Status, Ticket
 from tickets.models.ticket import ESCALATION, TicketQuerySet
+from tickets.words import counted
 from triage.models import User
-from triage.pipeline.types import MAX_TAGS
 
 Held = dict[str, Any]
 MANY = 50  # tickets: beyond, people are told of all of them at once
@@ -58,7 +58,7 @@ class Alteration(ABC):
 
     @abstractmethod
     def put_back(self, ticket: Ticket, before: Held) -> None:
-        """Make a locked ticket hold again what it held."""
+        """Make a locked ticket hold again what it held. Raises Refused where it has to stay as it is."""
 
     def settle(self, tickets: Sequence[Ticket]) -> dict[int, list[int]]:
         """The rest, once the tickets are saved. Gives {ticket: reviews that were written}."""
@@ -91,6 +91,8 @@ class Assign(Alteration):
         to = by if given == "me" else User.objects.filter(username=given, is_active=True, agent__isnull=False).first()
         if to is None:
             raise Invalid("not_a_choice", "There is nobody of that name.", field="assignee")
+        if not may_decide(to):
+            raise Invalid("may_not_decide", f"{to.label} reads tickets and does not change them.", field="assignee")
         return to.pk, f"Assigned to {to.label}"
 
     def alter(self, ticket: Ticket) -> bool:
@@ -126,136 +128,7 @@ class Assign(Alteration):
 
     def finish(self, first: Ticket | None, changed: int) -> None:
         if self.total > MANY and first is not None:
-            text = f"and {changed - 1:,} other tickets" if changed > 1 else ""
-            notifying.tell_assignee(kind="assigned", ticket=first, by=self.by, text=text)
-
-
-class _Decision(Alteration):
-    """A person's decision of one field, with its Review, its place among the examples, and its clock."""
-
-    teaches = True
-    field: str
-
-    def __init__(self, value: Any, by: User, total: int) -> None:
-        super().__init__(value, by, total)
-        self.reviews: list[Review] = []
-
-    def decide(self, ticket: Ticket, value: Any) -> bool:
-        before = ticket.value_of(self.field)
-        setattr(ticket, self.field, value)
-        after = ticket.value_of(self.field)
-        if before == after and ticket.decided_by_person(self.field):
-            return False
-        ticket.provenance[self.field] = {
-            "engine": "person",
-            "confidence": 1.0,
-            "band": "apply",
-            "reason": "Set by a person.",
-        }
-        decision = Review.Decision.ACCEPTED if before == after else Review.Decision.CORRECTED
-        self.reviews.append(
-            Review(ticket=ticket, decision=decision, field=self.field, before=before, after=after, by=self.by)
-        )
-        self._reckon(ticket)
-        return True
-
-    def _reckon(self, ticket: Ticket) -> None:
-        ticket.confidence = ticket.provenance.get("category", {}).get("confidence", ticket.confidence)
-
-    def held(self, ticket: Ticket) -> Held:
-        return {
-            "value": ticket.value_of(self.field),
-            "how": ticket.provenance.get(self.field),
-            "confidence": ticket.confidence,
-        }
-
-    def put_back(self, ticket: Ticket, before: Held) -> None:
-        setattr(ticket, self.field, _stored(self.field, before["value"]))
-        if before["how"] is None:
-            ticket.provenance.pop(self.field, None)
-        else:
-            ticket.provenance[self.field] = before["how"]
-        self._reckon(ticket)
-        if self.field == "category":
-            ticket.confidence = before["confidence"]
-
-    def settle(self, tickets: Sequence[Ticket]) -> dict[int, list[int]]:
-        latest = Suggestion.objects.filter(ticket__in=tickets).order_by("ticket_id", "-pk").distinct("ticket_id")
-        suggested = dict(latest.values_list("ticket_id", "pk"))
-        for review in self.reviews:
-            review.suggestion_id = suggested.get(review.ticket_id)
-        made: dict[int, list[int]] = {}
-        for review in Review.objects.bulk_create(self.reviews):
-            made.setdefault(review.ticket_id, []).append(review.pk)
-        self.reviews = []
-        if self.total <= MANY:
-            learning.remember_all(tickets)
-        auditing.check_all(tickets)
-        return made
-
-    def unsettle(self, tickets: Sequence[Ticket], reviews: Sequence[int]) -> None:
-        Review.objects.filter(pk__in=reviews).delete()  # what was taken back is no decision, and is not counted as one
-        learning.remember_all(tickets)
-        undecided = [one.pk for one in tickets if not learning.labels_of(one)]
-        Example.objects.filter(ticket__in=undecided).delete()
-
-
-class Field(_Decision):
-    """`value` is [field, value] as the API spells it."""
-
-    key = "value"
-
-    def __init__(self, value: Any, by: User, total: int) -> None:
-        super().__init__(value, by, total)
-        self.field, given = value
-        self.columns = (self.field, "provenance", "confidence")  # type: ignore[misc]
-        self.moves = self.field == "team"  # type: ignore[misc]
-        self.wanted = normalise(self.field, given)
-
-    @classmethod
-    def accepted(cls, given: str, by: User) -> tuple[Any, str]:
-        name, _, value = given.partition(":")
-        if name not in DECIDED_BY_PEOPLE or name in ("summary", "tags") or not value:
-            raise Invalid("not_a_choice", "Choose a field and its value.", field=name)
-        wanted = normalise(name, value)
-        shown = wanted.name if name in LABELS else wanted
-        return [name, wanted.key if name in LABELS else wanted], f"{name.replace('_', ' ').capitalize()} {shown}"
-
-    def alter(self, ticket: Ticket) -> bool:
-        return self.decide(ticket, self.wanted)
-
-
-class _Tags(_Decision):
-    field, key = "tags", "value"
-    columns = ("tags", "provenance", "confidence")
-    word: ClassVar[str]
-
-    @classmethod
-    def accepted(cls, given: str, by: User) -> tuple[Any, str]:
-        tags = normalise("tags", given)
-        if not tags:
-            raise Invalid("blank", "Name a tag.", field="tags")
-        return tags, f"{cls.word} {', '.join(tags)}"
-
-
-class AddTags(_Tags):
-    word = "Tagged"
-
-    def alter(self, ticket: Ticket) -> bool:
-        tags = list(dict.fromkeys([*ticket.tags, *self.value]))
-        if tags == ticket.tags:
-            return False
-        if len(tags) > MAX_TAGS:
-            raise Invalid("too_many", f"A ticket has up to {MAX_TAGS} tags.", field="tags")
-        return self.decide(ticket, tags)
-
-
-class RemoveTags(_Tags):
-    word = "Untagged"
-
-    def alter(self, ticket: Ticket) -> bool:
-        tags = [tag for tag in ticket.tags if tag not in self.value]
-        return tags != ticket.tags and self.decide(ticket, tags)
+            notifying.tell_assignee(kind="assigned", ticket=first, by=self.by, text=_and_others(changed))
 
 
 class ChangeStatus(Alteration):
@@ -272,6 +145,7 @@ class ChangeStatus(Alteration):
         return given, f"Status {Status(given).label.lower()}"
 
     def alter(self, ticket: Ticket) -> bool:
+        refuse_if_merged(ticket)
         if self.value == "reopen" and ticket.is_open:
             return False
         status = Status.IN_REVIEW if self.value == "reopen" else Status(self.value)
@@ -292,6 +166,7 @@ class ChangeStatus(Alteration):
         }
 
     def put_back(self, ticket: Ticket, before: Held) -> None:
+        refuse_if_merged(ticket)
         ticket.status, ticket.resolved_at = before["status"], _parsed(before["resolved_at"])
         ticket.escalated, ticket.escalation_reason = before["escalated"], before["reason"]
         if before["how"] is None:
@@ -304,6 +179,10 @@ class ChangeStatus(Alteration):
             for ticket in tickets:
                 notifying.tell_leads(ticket=ticket, by=self.by)
         return {}
+
+    def finish(self, first: Ticket | None, changed: int) -> None:
+        if self.value == Status.ESCALATED and self.total > MANY and first is not None:
+            notifying.tell_leads(ticket=first, by=self.by, text=_and_others(changed))
 
 
 class Snooze(Alteration):
@@ -365,13 +244,8 @@ class ReadAgain(Alteration):
         return {}
 
 
-def _stored(name: str, value: Any) -> Any:
-    """What was held before, to be held again: also a label that was retired meanwhile."""
-    if name in LABELS:
-        return LABELS[name]._default_manager.filter(key=value).first() if value else None
-    if value is None:
-        return None if name in ("tier", "is_technical") else [] if name == "tags" else ""
-    return value
+def _and_others(changed: int) -> str:
+    return f"and {counted(changed - 1, 'other ticket')}" if changed > 1 else ""
 
 
 def _moment(moment: datetime | None) -> str | None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django.db import transaction
-from django.db.models import Value
+from django.db.models import Q, Value
 from django.db.models.functions import Concat, Trim
 
 from tickets.actions import conversation, review
 from tickets.actions.carrying import ASSIGNMENT, give
 from tickets.actions.errors import Conflict, Invalid
 from tickets.actions.notifying import tell_assignee
-from tickets.actions.review import require_decider
+from tickets.actions.review import may_decide, require_decider
 from tickets.live import announce
 from tickets.models import Team, Ticket
 from triage.models import User
+from triage.pipeline.types import MANUAL_REVIEW
 
 
 def assign(
@@ -24,13 +27,13 @@ def assign(
     With the name of a `rule` it is not a person's choice, and another rule or person may choose again.
 
     `instead_of` is whom the person saw there, if they saw it: raises Conflict when somebody else has it meanwhile.
-    Raises Invalid for whoever does not work for the ticket's team.
+    Raises Invalid for whoever does not work for the ticket's team, or may change no tickets.
     """
     if by is not None:
         require_decider(by)
-    _refuse_who_cannot_see(ticket, to)
     with transaction.atomic():
         held = Ticket.objects.select_for_update(of=("self",)).select_related("assignee").get(pk=ticket.pk)
+        _refuse_who_cannot_have(held, to)
         if instead_of != "" and held.assignee not in (instead_of, to):
             has = f"{held.assignee.label} has it" if held.assignee else "nobody has it"
             raise Conflict("assigned_meanwhile", f"Somebody was quicker: {has} now. Look again before you change that.")
@@ -65,12 +68,18 @@ def hand_over(*, ticket: Ticket, note: str, by: User, to: User | None = None, te
     return held
 
 
-def release(*, user: User, by: User | None = None) -> int:
-    """Take every open ticket off a person, as when they leave. Returns how many; the machine may give them anew."""
+def release(*, user: User, by: User | None = None, but: Collection[Team] | None = None) -> int:
+    """Take every open ticket off a person, as when they leave. Returns how many; the machine may give them anew.
+
+    With `but` they keep those that whoever works for these teams sees.
+    """
     if by is not None:
         require_decider(by)
+    mine = Ticket.objects.open().filter(assignee=user)
+    if but is not None:
+        mine = mine.exclude(Q(team=None) | Q(team__key=MANUAL_REVIEW) | Q(team__in=but))
     with transaction.atomic():
-        held = Ticket.objects.open().filter(assignee=user).select_for_update(of=("self",)).order_by("pk")
+        held = mine.select_for_update(of=("self",)).order_by("pk")
         tickets = list(held.defer("embedding", "raw"))
         for ticket in tickets:
             give(ticket, None, by_person=False)
@@ -91,6 +100,11 @@ def somebody(name: str) -> User:
     return found[0]
 
 
-def _refuse_who_cannot_see(ticket: Ticket, to: User | None) -> None:
-    if to is not None and not Ticket.objects.visible_to(to).filter(pk=ticket.pk).exists():
+def _refuse_who_cannot_have(ticket: Ticket, to: User | None) -> None:
+    """The ticket is locked: it does not come to another team before it is given."""
+    if to is None:
+        return
+    if not Ticket.objects.visible_to(to).filter(pk=ticket.pk).exists():
         raise Invalid("cannot_see_it", f"{to.label} does not work for this ticket's team.", field="assignee")
+    if not may_decide(to):
+        raise Invalid("may_not_decide", f"{to.label} reads tickets and does not change them.", field="assignee")

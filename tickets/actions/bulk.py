@@ -287,7 +287,11 @@ def _undo_portion(run: BulkRun, claimed: Claimed, rows: list[BulkTicket]) -> Non
             row.state = Row.KEPT
             row.note = "It was changed since, and is left as it is." if ticket else "This ticket is deleted."
             continue
-        alteration.put_back(ticket, row.before)
+        try:
+            alteration.put_back(ticket, row.before)
+        except Refused as why:
+            row.state, row.note = Row.KEPT, why.sentence[:300]
+            continue
         row.state = Row.UNDONE
         undone.append(ticket)
         reviews += row.reviews

@@ -15,7 +15,7 @@ from tickets.actions.notifying import tell_assignee
 from tickets.colleagues import colleagues_of
 from tickets.live import announce
 from tickets.load import least_loaded, members
-from tickets.models import Agent, Status, Team, Ticket, TriageState
+from tickets.models import Agent, Event, Status, Team, Ticket, TriageState
 from triage.correlation import acting
 from triage.models import User
 
@@ -64,6 +64,16 @@ def let_go_if_out_of_sight(ticket: Ticket) -> None:
     """A locked ticket came to another team: whoever cannot see it there has it no more. The caller saves."""
     if ticket.assignee_id and not colleagues_of(ticket).filter(pk=ticket.assignee_id).exists():
         give(ticket, None, by_person=False)
+
+
+def given_by_person(ticket: Ticket) -> bool:
+    """Whether it was a person who last changed whose the ticket is."""
+    later: Event | None = None
+    for event in Event.objects.filter(pgh_obj_id=ticket.pk).order_by("-pgh_id")[:500]:
+        if event.assignee_id != ticket.assignee_id:
+            break
+        later = event
+    return later is not None and later.actor.startswith(("user:", "api:", "database"))
 
 
 def take_up(limit: int = 50) -> int:

@@ -30,6 +30,17 @@ def normalise(name: str, given: Any) -> Any:
         raise Invalid("not_a_choice", f"{given!r} is not a {name}.", field=name) from wrong
 
 
+def spelled(value: Any) -> str:
+    """A value as a form field spells it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(part) for part in value)
+    return str(value)
+
+
 def _label(name: str, given: Any) -> Label | None:
     if given in (None, ""):
         return None

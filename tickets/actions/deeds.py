@@ -12,13 +12,14 @@ from typing import Any, ClassVar
 
 from tickets.actions import macros, spamming
 from tickets.actions.assignment import assign
+from tickets.actions.carrying import ASSIGNMENT, given_by_person, let_go_if_out_of_sight
 from tickets.actions.decided import LABELS, normalise
 from tickets.actions.errors import Conflict, Invalid
 from tickets.actions.notifying import notify, tell_leads
-from tickets.actions.review import DECIDED_BY_PEOPLE
+from tickets.actions.review import DECIDED_BY_PEOPLE, may_decide
 from tickets.colleagues import colleagues_of, leads_of, members_of
 from tickets.live import announce
-from tickets.models import Draft, Event, Macro, Rule, Status, Ticket, Webhook, WebhookCall
+from tickets.models import Draft, Macro, Rule, Status, Ticket, Webhook, WebhookCall
 from tickets.models.ticket import ESCALATION
 from tickets.models.webhook import RULE_FIRED
 from tickets.rules.spec import Deed
@@ -86,9 +87,8 @@ class SetField(Doing):
             wanted = normalise(deed.field, deed.values[0])
         except Invalid as wrong:  # a label that was retired since
             return Step(_word(deed.field).capitalize(), before, before, wrong.sentence)
-        shown = wanted.name if deed.field in LABELS else str(wanted)
+        shown, after = (wanted.name, wanted.key) if deed.field in LABELS else (str(wanted), wanted)
         words = f"{_word(deed.field).capitalize()} {shown}"
-        after = wanted.key if deed.field in LABELS else wanted
         if ticket.decided_by_person(deed.field):
             return Step(words, before, after, SO_ALREADY if before == after else KEPT)
         return Step(words, before, after, SO_ALREADY if before == after and _stands(ticket, deed.field) else "")
@@ -96,6 +96,8 @@ class SetField(Doing):
     @classmethod
     def act(cls, deed: Deed, ticket: Ticket, rule: Rule, kind: str) -> str:
         setattr(ticket, deed.field, normalise(deed.field, deed.values[0]))
+        if deed.field == "team":
+            let_go_if_out_of_sight(ticket)
         _decide(ticket, deed.field, rule, kind)
         announce(ticket, "routed" if deed.field == "team" else "changed")
         return ""
@@ -159,17 +161,18 @@ class Assign(Doing):
         words = f"Assign to {to.label}"
         if to == ticket.assignee:
             return Step(words, before, before, SO_ALREADY)
-        if ticket.assignee and _given_by_person(ticket):
+        if ticket.assignee and given_by_person(ticket):
             return Step(words, before, before, "Left as it is: a person gave it to somebody.")
         if ticket.provenance.get("assignee", {}).get("nobody"):
             return Step(words, before, before, "Left as it is: a person said that nobody has it.")
-        if not colleagues_of(ticket).filter(pk=to.pk).exists():
+        if not may_decide(to) or not colleagues_of(ticket).filter(pk=to.pk).exists():
             return Step(words, before, before, f"{to.label} does not work for this ticket's team.")
         return Step(words, before, to.username)
 
     @classmethod
     def act(cls, deed: Deed, ticket: Ticket, rule: Rule, kind: str) -> str:
-        ticket.assignee = assign(ticket=ticket, to=_person(deed), by=None, rule=rule.name).assignee
+        given = assign(ticket=ticket, to=_person(deed), by=None, rule=rule.name)
+        ticket.assignee, ticket.provenance = given.assignee, given.provenance
         return ""
 
 
@@ -267,8 +270,11 @@ class CallWebhook(Doing):
         hook = _webhook(deed)
         if hook is None:
             return "That webhook is off."
-        said = {"id": rule.pk, "name": rule.name, "version": rule.version}
-        about = {"rule": said, "cause": kind, "actor": rule.actor}
+        about = {
+            "rule": {"id": rule.pk, "name": rule.name, "version": rule.version},
+            "cause": kind,
+            "actor": rule.actor,
+        }
         trace, state = correlation.current(), hook.first_state
         WebhookCall.objects.create(
             webhook=hook, ticket=ticket, event=RULE_FIRED, about=about, state=state, correlation_id=trace
@@ -347,22 +353,12 @@ def _decide(ticket: Ticket, name: str, rule: Rule, kind: str) -> None:
         **({"stays": True} if kind == "created" else {}),
     }
     ticket.confidence = ticket.provenance.get("category", {}).get("confidence", ticket.confidence)
-    ticket.save(update_fields=[name, "provenance", "confidence", "updated_at"])
+    ticket.save(update_fields=[name, *ASSIGNMENT, "confidence", "updated_at"])
 
 
 def _stands(ticket: Ticket, name: str) -> bool:
     how = ticket.provenance.get(name, {})
     return bool(how.get("engine") == "rule" or how.get("band") == "apply")
-
-
-def _given_by_person(ticket: Ticket) -> bool:
-    """Whether it was a person who last changed whose the ticket is."""
-    later: Event | None = None
-    for event in Event.objects.filter(pgh_obj_id=ticket.pk).order_by("-pgh_id")[:500]:
-        if event.assignee_id != ticket.assignee_id:
-            break
-        later = event
-    return later is not None and later.actor.startswith(("user:", "api:", "database"))
 
 
 def _person(deed: Deed) -> User | None:

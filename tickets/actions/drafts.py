@@ -47,9 +47,7 @@ def save(*, ticket: Ticket, text: str, version: int, by: User, answers: int | No
             return draft
         if draft is None:
             raise Conflict("already_sent", "This reply has been sent meanwhile. Your text was not sent.")
-        if draft.version != version:
-            who = draft.editor.label if draft.editor else "the machine, which read the ticket again"
-            raise Conflict("draft_changed", f"The draft was changed by {who}. Look at it before you go on.")
+        _refuse_if_changed(draft, version)
         if draft.text != text:
             draft.text, draft.flags = text, stored(flags_of(held, text, draft.suggestion))
             draft.editor = by
@@ -61,8 +59,11 @@ def save(*, ticket: Ticket, text: str, version: int, by: User, answers: int | No
     return draft
 
 
-def restore(*, ticket: Ticket, by: User) -> Draft:
-    """Go back to what the machine wrote last."""
+def restore(*, ticket: Ticket, by: User, version: int | None = None) -> Draft:
+    """Go back to what the machine wrote last.
+
+    `version` is that of the draft the person saw. Raises Conflict when it has been changed since.
+    """
     require_decider(by)
     with transaction.atomic():
         held = _held(ticket)
@@ -70,6 +71,8 @@ def restore(*, ticket: Ticket, by: User) -> Draft:
         if suggestion is None or not suggestion.draft:
             raise Invalid("no_suggestion", "There is no suggested reply to go back to.")
         draft = Draft.objects.filter(ticket=held).first() or Draft(ticket=held, version=0)
+        if version is not None and draft.pk:
+            _refuse_if_changed(draft, version)
         draft.suggestion, draft.text, draft.editor, draft.keep_open = suggestion, suggestion.draft, None, False
         draft.flags = stored(flags_of(held, draft.text, suggestion))
         draft.answers_id, draft.proposed_by = suggestion.last_message_id, ""
@@ -77,6 +80,12 @@ def restore(*, ticket: Ticket, by: User) -> Draft:
         draft.version += 1
         draft.save()
     return draft
+
+
+def _refuse_if_changed(draft: Draft, version: int) -> None:
+    if draft.version != version:
+        who = draft.editor.label if draft.editor else "the machine, which read the ticket again"
+        raise Conflict("draft_changed", f"The draft was changed by {who}. Look at it before you go on.")
 
 
 def _held(ticket: Ticket) -> Ticket:

@@ -79,6 +79,7 @@ def _save(macro: Macro) -> Macro:
 
 def retire(*, macro: Macro, by: User, active: bool = False) -> Macro:
     """Offer it no more, or with `active` bring it back."""
+    require_decider(by)
     if not macro.may_be_changed_by(by):
         raise Forbidden("not_yours", "Only who made this macro, and leads where it is shared, can change it.")
     macro.active = active

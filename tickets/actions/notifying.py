@@ -39,10 +39,11 @@ def notify(*, kind: str, ticket: Ticket, to: Iterable[User], by: User | None = N
                 _tell(person, how, kind, ticket, said)
 
 
-def tell_leads(*, ticket: Ticket, by: User | None = None) -> None:
+def tell_leads(*, ticket: Ticket, by: User | None = None, text: str = "") -> None:
     """The ticket has been escalated: those who lead its team should know. Not of a history that is imported."""
     if ticket.lane != Lane.IMPORTED:
-        notify(kind="escalated", ticket=ticket, to=leads_of(ticket.team), by=by, text=ticket.escalation_reason)
+        text = text or ticket.escalation_reason
+        notify(kind="escalated", ticket=ticket, to=leads_of(ticket.team), by=by, text=text)
 
 
 def tell_assignee(*, kind: str, ticket: Ticket, by: User | None = None, text: str = "") -> None:

@@ -26,6 +26,7 @@ def require_admin(by: User) -> None:
 def change(*, user: User, role: str, teams: Collection[Team], capacity: int, available: bool, by: User) -> Agent:
     """Give somebody a role, teams and a load. Holds from their next request on; open desks connect anew.
 
+    Open tickets that they have and will see no more are nobody's again.
     Whoever is made less than an admin loses what Django knows of rights besides: superuser, staff and permissions.
     """
     require_admin(by)
@@ -34,6 +35,8 @@ def change(*, user: User, role: str, teams: Collection[Team], capacity: int, ava
     if not 0 <= capacity <= MOST_CARRIED:
         raise Invalid("not_a_choice", f"A load is between 0 and {MOST_CARRIED} tickets.", field="capacity")
     with transaction.atomic():
+        if role == Agent.Role.AGENT and teams:  # before anybody is locked: whoever is given a ticket holds that first
+            release(user=user, by=by, but=teams)
         held = _lock(user)
         _mind_superusers(held, by)
         agent, _ = Agent.objects.get_or_create(user=held)

@@ -19,7 +19,19 @@ from tickets.actions.snoozing import require_ahead
 from tickets.channels import CHANNELS
 from tickets.flagged import flags_of, stored
 from tickets.live import announce
-from tickets.models import ApiKey, Attachment, Delivery, Draft, Message, Review, Status, Suggestion, Ticket
+from tickets.models import (
+    ENDED,
+    ApiKey,
+    Attachment,
+    Delivery,
+    Draft,
+    Event,
+    Message,
+    Review,
+    Status,
+    Suggestion,
+    Ticket,
+)
 from tickets.models.ticket import SLA
 from triage import correlation
 from triage.models import User
@@ -81,7 +93,8 @@ def approve(
 def take_back(*, delivery: Delivery, by: User) -> Draft:
     """Stop an approved reply before it leaves: it is the draft again, and the ticket as it was.
 
-    The approval stays on record, and so does who took it back. Raises Conflict when it is on its way already.
+    What somebody did to the ticket since stays, and what was written for another reply follows this one. The approval
+    stays on record, and so does who took it back. Raises Conflict when it is on its way already.
     """
     require_decider(by)
     with transaction.atomic():
@@ -96,7 +109,8 @@ def take_back(*, delivery: Delivery, by: User) -> Draft:
         )
         latest = last_inbound(held)
         draft = Draft.objects.filter(ticket=held).first() or Draft(ticket=held, version=0)
-        draft.suggestion, draft.text, draft.editor, draft.answers_id = review.suggestion, review.text, by, latest
+        text = f"{review.text}\n\n{draft.text}" if draft.edited else review.text
+        draft.suggestion, draft.text, draft.editor, draft.answers_id = review.suggestion, text, by, latest
         draft.stale = latest is not None and latest > message.pk  # the customer wrote after it was approved
         draft.flags = stored(flags_of(held, draft.text, draft.suggestion))
         draft.version += 1
@@ -105,12 +119,24 @@ def take_back(*, delivery: Delivery, by: User) -> Draft:
         Attachment.objects.filter(message=message).update(message=None)  # with the draft again
         message.delete()
         if reply.snoozed_until is not None and held.snoozed_until == reply.snoozed_until:
-            held.snoozed_until = None
+            held.snoozed_until = _put_off_before(held, reply.snoozed_until)
         if not held.messages.filter(kind=Message.Kind.OUTBOUND).exists():
             held.first_replied_at = None
-        _become(held, Status(held.status if draft.stale else reply.status_before))
+        _become(held, Status(held.status if draft.stale or _was_moved_on(held) else reply.status_before))
         announce(held, "reply")
     return draft
+
+
+def _was_moved_on(ticket: Ticket) -> bool:
+    """Whether somebody has given the ticket another status since a reply made it wait or ended it."""
+    return ticket.merged_into_id is not None or ticket.status not in (Status.WAITING, *ENDED)
+
+
+def _put_off_before(ticket: Ticket, until: datetime) -> datetime | None:
+    """Until when it was put off before a reply put it off `until` then; None where that has passed."""
+    events = Event.objects.filter(pgh_obj_id=ticket.pk).exclude(snoozed_until=until).order_by("-pgh_id")
+    before: datetime | None = events.values_list("snoozed_until", flat=True).first()
+    return before if before is not None and before > timezone.now() else None
 
 
 def _answered(ticket: Ticket, *, keep_open: bool, snooze_until: datetime | None) -> None:

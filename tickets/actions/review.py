@@ -9,7 +9,7 @@ from django.db import transaction
 
 from tickets.actions.auditing import check
 from tickets.actions.carrying import ASSIGNMENT, let_go_if_out_of_sight
-from tickets.actions.decided import normalise
+from tickets.actions.decided import normalise, spelled
 from tickets.actions.errors import Conflict, Forbidden, Invalid
 from tickets.actions.joined import refuse_if_merged
 from tickets.actions.learning import remember
@@ -38,12 +38,20 @@ DECIDED_BY_PEOPLE = (
 
 
 def correct(
-    *, ticket: Ticket, changes: Mapping[str, Any], by: User | None, why: str = "", api_key: ApiKey | None = None
+    *,
+    ticket: Ticket,
+    changes: Mapping[str, Any],
+    by: User | None,
+    why: str = "",
+    api_key: ApiKey | None = None,
+    seen: Mapping[str, str] | None = None,
 ) -> Ticket:
     """Set fields to what a person says. From then on no machine touches them.
 
     Values are spelled as the API spells them: keys for category, team and component, P1 to P4, a list of tags,
-    None for nothing. `by` is None only where an API key that acts for nobody decides. Raises Invalid naming the field.
+    None for nothing. `by` is None only where an API key that acts for nobody decides. `seen` is what the person was
+    shown in a field, as a form spells it. Raises Invalid naming the field; Conflict where a colleague decided otherwise
+    since.
     """
     if by is not None or api_key is None:
         require_decider(by)
@@ -58,6 +66,8 @@ def correct(
             accepted = before == after and not held.decided_by_person(name)
             if before == after and not accepted:
                 continue
+            if seen is not None and name in seen and spelled(before) != seen[name]:
+                _refuse_if_decided_by_another(held, name, by)
             decision = Review.Decision.ACCEPTED if accepted else Review.Decision.CORRECTED
             _decide(held, name)
             Review.objects.create(
@@ -173,6 +183,13 @@ def require_lead(user: User) -> None:
     """Raise Forbidden unless this person may act on many tickets at once: a lead or an admin."""
     if not leads(user):
         raise Forbidden("not_a_lead", "Only leads and admins act on many tickets at once.")
+
+
+def _refuse_if_decided_by_another(ticket: Ticket, name: str, by: User | None) -> None:
+    """Raise Conflict where what the field held is the decision of somebody else."""
+    last = ticket.reviews.filter(field=name).select_related("by", "api_key").order_by("-pk").first()
+    if last is not None and ticket.decided_by_person(name) and last.by != by:
+        raise Conflict("decided_meanwhile", f"{last.who} decided this meanwhile. Yours was not kept.", field=name)
 
 
 def _decide(ticket: Ticket, name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import IntegrityError, transaction
 
 from tickets.actions.errors import Conflict, Forbidden, Invalid
+from tickets.actions.review import may_decide
 from tickets.models import Agent, Team, View, leads
 from triage.models import User
 
@@ -61,7 +62,10 @@ def may_share(user: User, scope: str, team: Team | None = None) -> bool:
 
 
 def may_change(view: View, user: User) -> bool:
-    return view.owner_id == user.pk or (view.scope != View.Scope.OWN and leads(user))
+    """Whoever made it, and leads where it is shared. What others see an auditor leaves as it is."""
+    if view.scope == View.Scope.OWN:
+        return view.owner_id == user.pk
+    return leads(user) or (view.owner_id == user.pk and may_decide(user))
 
 
 def _require_owner(view: View, by: User) -> None:

@@ -91,8 +91,9 @@ class Agent(models.Model):
 def leads(user: User) -> bool:
     """Whether this person may do what concerns everybody's tickets: leads and those who administer."""
     agent = Agent.of(user)
-    lead = agent is not None and agent.role in (Agent.Role.LEAD, Agent.Role.ADMIN)
-    return user.is_active and (user.is_superuser or lead)
+    if not user.is_active or (agent is not None and agent.role == Agent.Role.AUDITOR):
+        return False
+    return user.is_superuser or (agent is not None and agent.role in (Agent.Role.LEAD, Agent.Role.ADMIN))
 
 
 def administers(user: User) -> bool:

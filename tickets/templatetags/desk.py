@@ -15,12 +15,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from heroicons.templatetags.heroicons import heroicon_micro
 
+from tickets.actions.decided import spelled
 from tickets.context import taxonomy
 from tickets.markdown import render
 from tickets.mentions import Mentions
 from tickets.models import Status, Ticket, TriageState
 from tickets.views.clock import Clock, clock_of, short
-from tickets.views.proposal import CHOICES, spelled
+from tickets.views.proposal import CHOICES
 from tickets.views.prose import render_text
 
 register = template.Library()

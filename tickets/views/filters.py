@@ -352,7 +352,9 @@ def _within(name: str, value: str) -> Q:
 
 
 def _midnight(day: date, later: int = 0) -> datetime:
-    return timezone.make_aware(datetime.combine(day + timedelta(days=later), time.min))
+    """The beginning of a day, or of one later; the last day there is has none after it."""
+    begins = min(day, date.max - timedelta(days=later)) + timedelta(days=later)
+    return timezone.make_aware(datetime.combine(begins, time.min))
 
 
 def status_word(status: str) -> str:

@@ -43,7 +43,7 @@ def person(request: HttpRequest) -> User:
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
-    """The rail with the place we are at, and the number of open tickets: queried only where it is shown."""
+    """The rail with the place we are at, and how many tickets are at hand: queried only where it is shown."""
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {}
@@ -71,8 +71,10 @@ def frame(request: HttpRequest) -> dict[str, Any]:
 
 
 def _around(user: User) -> dict[str, int]:
-    """What every page says in its frame, in one query: open tickets, what is new for this person, a pause."""
-    tickets = Ticket.objects.visible_to(user).open()
+    """What every page says in its frame, in one query: open tickets but those put off (as the queue's first view
+    counts them, and the socket), what is new for this person, a pause.
+    """
+    tickets = Ticket.objects.visible_to(user).open().awake()
     news = Notification.objects.filter(user=user).unread()
     counted: Any = (
         User.objects.filter(pk=user.pk)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tickets.actions.decided import LABELS
+from tickets.actions.decided import LABELS, spelled
 from tickets.models import Effort, Priority, Review, Sentiment, Severity, Suggestion, Ticket, Tier
 from tickets.models.history import Change
 from tickets.models.labels import Named, all_labels
@@ -137,14 +137,3 @@ def _row(
         reason=held.get("reason") or reading.get("reason", ""),
         because=because,
     )
-
-
-def spelled(value: Any) -> str:
-    """A value as a form field spells it."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(str(part) for part in value)
-    return str(value)

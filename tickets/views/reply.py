@@ -34,7 +34,8 @@ def draft(request: HttpRequest, number: int) -> HttpResponse:
     text = _text(request)
     try:
         if "restore" in request.POST:
-            restored = drafts.restore(ticket=ticket, by=by)
+            version = _version(request, ticket) if "version" in request.POST else None
+            restored = drafts.restore(ticket=ticket, by=by, version=version)
             undo = {"undo_text": text, "undo_version": restored.version}
             return done(request, ticket, "This is the suggested reply again.", also=["reply"], **undo)
         if chosen := _key(request, "insert"):

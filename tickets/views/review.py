@@ -17,7 +17,10 @@ from tickets.views.ticket import done, refused, seen
 @require_POST
 @login_required
 def decide(request: HttpRequest, number: int) -> HttpResponse:
-    """`accept` names fields ("all": every one with a value); or `field` is given `value`. Fragments: the pieces."""
+    """`accept` names fields ("all": every one with a value); or `field`, shown as `seen`, is given `value`.
+
+    Fragments: the pieces.
+    """
     ticket = seen(request, number)
     accepted = request.POST.getlist("accept")
     try:
@@ -78,5 +81,7 @@ def _correct(request: HttpRequest, ticket: Ticket) -> str:
     if not name:
         raise Invalid("blank", "Say which field to correct.", field="field")
     value = request.POST.get("value", "").replace("\x00", "").strip()
-    review.correct(ticket=ticket, changes={name: value}, by=person(request), why=request.POST.get("why", "")[:2000])
+    seen = {name: request.POST["seen"].replace("\r\n", "\n")} if "seen" in request.POST else None
+    why = request.POST.get("why", "")[:2000]
+    review.correct(ticket=ticket, changes={name: value}, by=person(request), why=why, seen=seen)
     return f"{'Technical' if name == 'is_technical' else name.capitalize()} corrected."

@@ -11,10 +11,10 @@ from django.forms.models import model_to_dict
 from django.utils import timezone
 
 from tests.tickets.conftest import MakeTicket
-from tickets.actions import alterations, assignment, bulk, review, snoozing, status
+from tickets.actions import alterations, assignment, bulk, merging, review, snoozing, status
 from tickets.actions.alterable import ALTERATIONS
-from tickets.actions.alterations import Field
 from tickets.actions.errors import Conflict, Forbidden, Invalid
+from tickets.actions.fields_in_bulk import Field
 from tickets.models import (
     Agent,
     BulkRun,
@@ -204,6 +204,20 @@ def test_a_team_that_the_person_does_not_see_can_be_taken_back_by_them(many: Mak
     assert Ticket.objects.visible_to(agent).count() == 2
 
 
+def test_who_cannot_see_it_in_its_new_team_has_it_no_more_until_that_is_undone(
+    many: MakeMany, agent: User, lead: User
+) -> None:
+    theirs, leads = many(2)
+    assignment.assign(ticket=theirs, to=agent, by=lead)
+    assignment.assign(ticket=leads, to=lead, by=lead)
+    run = _start("field", "team:billing", by=lead)
+    assert Ticket.objects.get(pk=theirs.pk).assignee is None
+    assert Ticket.objects.get(pk=leads.pk).assignee == lead
+    assert bulk.undo(run=run, by=lead).undone == 2
+    given = Ticket.objects.get(pk=theirs.pk)
+    assert (given.assignee, given.provenance["assignee"]["engine"]) == (agent, "person")
+
+
 def test_who_may_see_a_ticket_is_asked_when_it_is_changed(
     many: MakeMany, agent: User, lead: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,6 +293,24 @@ def test_a_ticket_that_cannot_be_changed_does_not_hold_up_the_others(many: MakeM
     run = _start("tag", "refund", agent)
     assert (run.state, run.changed, run.refused) == (State.DONE, 1, 1)
     assert run.rows.get(ticket=first).note == "A ticket has up to 5 tags."
+
+
+@pytest.mark.parametrize("given", ["reopen", "escalated", "waiting"])
+def test_what_is_merged_is_left_where_it_is_and_the_reason_said(many: MakeMany, agent: User, given: str) -> None:
+    one, other = many(2)
+    merging.merge(ticket=one, into=other, by=agent)
+    run = _start("status", given, by=agent, tickets=[one])
+    assert run.refused == 1
+    assert run.rows.get().note.startswith(f"This ticket is merged into #{other.pk}.")
+
+
+def test_what_was_merged_since_is_not_opened_by_an_undo(many: MakeMany, agent: User) -> None:
+    one, other = many(2)
+    run = _start("status", "closed", by=agent, tickets=[one])
+    merging.merge(ticket=one, into=other, by=agent)
+    run = bulk.undo(run=run, by=agent)
+    assert (run.state, run.kept, run.undone) == (State.UNDONE, 1, 0)
+    assert run.rows.get().note.startswith("This ticket is merged into")
 
 
 def test_a_person_is_given_only_tickets_that_they_see(many: MakeMany, lead: User, colleague: User) -> None:
@@ -399,6 +431,15 @@ def test_those_who_are_given_many_are_told_once(many: MakeMany, lead: User, agen
     _start("assign", "ada", lead)
     told = Notification.objects.get()
     assert (told.user, told.text) == (agent, "and 3 other tickets")
+
+
+def test_leads_are_told_once_of_many_that_are_escalated(
+    many: MakeMany, lead: User, agent: User, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(alterations, "MANY", 1)
+    _start("status", "escalated", by=agent, tickets=many(2))
+    told = Notification.objects.get(user=lead, kind="escalated")
+    assert told.text == "and 1 other ticket"
 
 
 def test_many_decisions_become_examples_once_all_are_made_and_none_when_taken_back(

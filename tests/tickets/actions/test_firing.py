@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from tests.tickets.conftest import MakeTicket
 from tests.tickets.ruling import TAG, fire_all, make_rule
-from tickets.actions import deeds, firing, intake, review, rules, status, undo
+from tickets.actions import assignment, deeds, firing, intake, review, rules, status, undo
 from tickets.channels.base import Inbound
 from tickets.models import (
     Delivery,
@@ -297,6 +297,27 @@ def test_nobody_is_given_a_ticket_that_they_do_not_see(reviewed: Ticket, colleag
     reviewed.refresh_from_db()
     assert reviewed.assignee is None
     assert "does not work for this ticket's team" in RuleFiring.objects.get().did[0]["note"]
+
+
+def test_why_it_was_given_to_somebody_outlasts_what_else_the_rule_does(
+    reviewed: Ticket, agent: User, lead: User
+) -> None:
+    make_rule(lead, {"do": "assign", "values": ["ada"]}, _set("severity", "major"), name="Outages")
+    _prioritise(reviewed, "P1", agent)
+    fire_all()
+    reviewed.refresh_from_db()
+    assert (reviewed.assignee, reviewed.severity) == (agent, "major")
+    assert reviewed.provenance["assignee"]["reason"] == "Given by the rule Outages."
+
+
+def test_who_cannot_see_it_in_its_new_team_has_it_no_more(reviewed: Ticket, agent: User, lead: User) -> None:
+    assignment.assign(ticket=reviewed, to=agent, by=lead)
+    make_rule(lead, _set("team", "billing"))
+    _prioritise(reviewed, "P1", lead)
+    fire_all()
+    reviewed.refresh_from_db()
+    assert reviewed.team is not None and reviewed.team.key == "billing"
+    assert reviewed.assignee is None
 
 
 def test_what_a_person_escalated_or_took_back_stays_so(reviewed: Ticket, agent: User, lead: User) -> None:

@@ -9,7 +9,7 @@ from tickets.actions import macros, replies
 from tickets.actions.errors import Conflict, Forbidden, Invalid
 from tickets.actions.macros import Given
 from tickets.flagged import flags_of
-from tickets.models import Delivery, Draft, Macro, Review, Team, Ticket
+from tickets.models import Agent, Delivery, Draft, Macro, Review, Team, Ticket
 from triage.models import User
 
 
@@ -24,6 +24,15 @@ def test_what_others_use_is_made_by_leads_and_a_teams_also_by_its_members(agent:
         with pytest.raises(Forbidden):
             _make(agent, name="For others", **refused)
     _make(lead, name="For all", scope=Macro.Scope.EVERYONE)
+
+
+def test_who_is_an_auditor_by_now_retires_nothing(agent: User) -> None:
+    macro = _make(agent)
+    Agent.objects.filter(user=agent).update(role="auditor")
+    with pytest.raises(Forbidden):
+        macros.retire(macro=macro, by=User.objects.get(pk=agent.pk))
+    macro.refresh_from_db()
+    assert macro.active
 
 
 def test_one_sees_ones_own_those_of_ones_teams_and_everybodys(agent: User, colleague: User, lead: User) -> None:

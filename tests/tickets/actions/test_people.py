@@ -10,9 +10,21 @@ from django.db import ProgrammingError, connection, connections, transaction
 from django.test import Client
 
 from tests.tickets.conftest import MakeTicket
-from tickets.actions import inviting, people
+from tickets.actions import assignment, inviting, people
 from tickets.actions.errors import Conflict, Forbidden, Invalid, Refused
-from tickets.models import Agent, ApiKey, Draft, Event, Invitation, SecurityEvent, Source, Team, Ticket, administers
+from tickets.models import (
+    Agent,
+    ApiKey,
+    Draft,
+    Event,
+    Invitation,
+    SecurityEvent,
+    Source,
+    Team,
+    Ticket,
+    administers,
+    leads,
+)
 from triage.correlation import acting
 from triage.models import User
 
@@ -37,6 +49,27 @@ def test_a_role_teams_and_load_are_given_and_noted_with_before_and_after(agent: 
     teams = {(row.verb, row.before.get("team_id") or row.after.get("team_id")) for row in _events("team")[:2]}
     keys = dict(Team.objects.values_list("key", "pk"))
     assert teams == {("added", keys["billing"]), ("removed", keys["software"])}
+
+
+def test_whoever_leaves_a_team_keeps_none_of_its_tickets_but_those_they_see(
+    agent: User, admin_of_desk: User, make_ticket: MakeTicket
+) -> None:
+    routed, unrouted = make_ticket(title="Routed"), make_ticket(title="Unrouted")
+    Ticket.objects.filter(pk=routed.pk).update(team=Team.objects.get(key="software"))
+    for ticket in (routed, unrouted):
+        assignment.assign(ticket=ticket, to=agent, by=admin_of_desk)
+    change(agent, admin_of_desk, teams=("software", "billing"))
+    assert agent.assigned_tickets.count() == 2
+    change(agent, admin_of_desk, teams=("billing",))
+    assert [ticket.pk for ticket in agent.assigned_tickets.all()] == [unrouted.pk]
+    change(agent, admin_of_desk, teams=())
+    assert agent.assigned_tickets.count() == 1
+
+
+def test_a_superuser_who_is_an_auditor_leads_nobody(auditor: User) -> None:
+    auditor.is_superuser = True
+    auditor.save()
+    assert not leads(fresh(auditor)) and not administers(fresh(auditor))
 
 
 def _events(noun: str) -> list[SecurityEvent]:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
+from django.db import connections, transaction
 from django.utils import timezone
 
-from tickets.actions import assignment, conversation, status
+from tickets.actions import assignment, bulk, conversation, status
 from tickets.actions.errors import Forbidden, Invalid
-from tickets.models import Status, Ticket
+from tickets.models import Status, Team, Ticket
 from triage.models import User
 
 
@@ -40,6 +42,41 @@ def test_a_ticket_is_assigned_to_those_who_can_see_it(reviewed: Ticket, agent: U
     with pytest.raises(Invalid):
         assignment.assign(ticket=reviewed, to=colleague, by=agent)
     assert assignment.assign(ticket=reviewed, to=None, by=agent).assignee is None
+
+
+def test_whoever_only_reads_is_given_nothing(reviewed: Ticket, agent: User, lead: User, auditor: User) -> None:
+    for give in (
+        lambda: assignment.assign(ticket=reviewed, to=auditor, by=lead),
+        lambda: bulk.start(kind="assign", given="otto", tickets=Ticket.objects.all(), chosen="all", by=lead),
+    ):
+        with pytest.raises(Invalid, match="does not change them"):
+            give()
+    reviewed.refresh_from_db()
+    assert reviewed.assignee is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_ticket_that_goes_to_another_team_at_that_moment_is_not_given_to_who_cannot_see_it_there(
+    reviewed: Ticket, agent: User, lead: User
+) -> None:
+    refused: list[str] = []
+
+    def give() -> None:
+        try:
+            assignment.assign(ticket=reviewed, to=agent, by=lead)
+        except Invalid as why:
+            refused.append(why.code)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=give)
+    with transaction.atomic():
+        Ticket.objects.filter(pk=reviewed.pk).update(team=Team.objects.get(key="billing"))
+        thread.start()
+        thread.join(1)
+    thread.join()
+    assert refused == ["cannot_see_it"]
+    assert Ticket.objects.get(pk=reviewed.pk).assignee is None
 
 
 def test_a_comment_is_internal_and_names_its_author(reviewed: Ticket, agent: User) -> None:

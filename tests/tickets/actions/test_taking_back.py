@@ -8,7 +8,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from tickets.actions import deliveries, replies, snoozing
+from tests.tickets.conftest import MakeTicket
+from tickets.actions import deliveries, drafts, merging, replies, review, snoozing
 from tickets.actions.drafts import last_inbound
 from tickets.actions.errors import Conflict, Forbidden, Invalid
 from tickets.actions.intake import add_customer_message
@@ -161,3 +162,40 @@ def test_nothing_is_sent_with_a_snooze_until_a_time_that_is_none(
     with pytest.raises(Invalid):
         approve(reviewed, agent, snooze_until=timezone.now() + ahead)
     assert not Delivery.objects.exists()
+
+
+# What others did in those seconds
+
+
+def test_what_a_colleague_made_of_the_ticket_meanwhile_stays(reviewed: Ticket, agent: User, lead: User) -> None:
+    delivery = approve(reviewed, agent, keep_open=True)
+    review.escalate(ticket=reviewed, reason="Not so.", by=lead)
+    replies.take_back(delivery=delivery, by=agent)
+    reviewed.refresh_from_db()
+    assert (reviewed.status, reviewed.escalated) == (Status.ESCALATED, True)
+
+
+def test_what_a_colleague_wrote_meanwhile_follows_the_reply(reviewed: Ticket, agent: User, lead: User) -> None:
+    delivery = approve(reviewed, agent, keep_open=True)
+    drafts.save(ticket=reviewed, text="One thing more.", version=0, by=lead)
+    draft = replies.take_back(delivery=delivery, by=agent)
+    assert draft.text == "We are on it.\n\nOne thing more."
+
+
+def test_on_a_ticket_that_was_merged_meanwhile_it_is_stopped_all_the_same(
+    reviewed: Ticket, agent: User, lead: User, make_ticket: MakeTicket
+) -> None:
+    delivery = approve(reviewed, agent)
+    merging.merge(ticket=reviewed, into=make_ticket(title="The same"), by=lead)
+    assert replies.take_back(delivery=delivery, by=agent).text == "We are on it."
+    reviewed.refresh_from_db()
+    assert reviewed.status == Status.CLOSED and not Delivery.objects.exists()
+
+
+def test_what_was_put_off_before_is_so_again(reviewed: Ticket, agent: User) -> None:
+    until = timezone.now() + timedelta(days=3)
+    snoozing.snooze(ticket=reviewed, until=until, by=agent)
+    delivery = approve(reviewed, agent, snooze_until=timezone.now() + timedelta(days=1))
+    replies.take_back(delivery=delivery, by=agent)
+    reviewed.refresh_from_db()
+    assert reviewed.snoozed_until == until

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from tests.tickets.conftest import MakeTicket
 from tickets import exports
+from tickets.actions import spamming
 from tickets.channels.file.rows import ImportFile
 from tickets.models import Message, SecurityEvent, Source, Status, Team, Ticket
 from triage.models import User
@@ -175,3 +176,9 @@ def test_the_command_writes_a_file_that_only_its_owner_reads(
     call_command("export_tickets", str(tmp_path / "all.csv"), stdout=out)
     assert (tmp_path / "all.csv").read_text("utf-8-sig").count("Export fails") == 1
     assert sorted(one.name for one in tmp_path.iterdir()) == ["all.csv", "out.jsonl"]
+
+
+def test_what_is_held_as_spam_is_exported_where_it_is_shown(desk: Client, lead: User, reviewed: Ticket) -> None:
+    spamming.mark(ticket=reviewed, by=lead)
+    assert [row["number"] for row in table(desk, "&status=spam")] == [str(reviewed.pk)]
+    assert table(desk) == []

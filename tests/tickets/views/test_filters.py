@@ -80,6 +80,10 @@ def test_several_values_of_one_filter_widen_and_days_are_whole(two: tuple[Ticket
     assert shown(f"created_from={today - timedelta(days=3)}&created_to={today}", lead) == {"full", "empty"}
 
 
+def test_the_last_day_there_is_ends_a_range(two: tuple[Ticket, Ticket], lead: User) -> None:
+    assert shown("created_to=9999-12-31&updated_to=9999-12-31", lead) == {"full", "empty"}
+
+
 def test_whose_tickets_are_ones_own_ones_teams_or_nobodys(two: tuple[Ticket, Ticket], agent: User, lead: User) -> None:
     assert shown("whose=teams", agent) == {"full"}
     assert shown("whose=nobody", lead) == {"empty"}

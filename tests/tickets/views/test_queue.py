@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from tests.tickets.conftest import MakeTicket
+from tickets.actions import snoozing
 from tickets.models import Category, Status, Team, Ticket
 from triage.models import User
 
@@ -256,3 +258,13 @@ def test_an_agent_runs_one_again_but_not_all(client: Client, agent: User, failed
     assert "submitted" not in _states()[:3]
     client.post(f"/tickets/{failed[1].number}/reading/")
     assert _states()[:3] == ["failed", "submitted", "failed"]
+
+
+def test_the_number_in_the_rail_is_that_of_the_first_view(
+    client: Client, lead: User, reviewed: Ticket, make_ticket: MakeTicket
+) -> None:
+    make_ticket()
+    snoozing.snooze(ticket=reviewed, until=timezone.now() + timedelta(days=1), by=lead)
+    client.force_login(lead)
+    page = client.get("/tickets/").content.decode()
+    assert re.findall(r'id="count-(?:rail|tab-all)">([^<]*)<', page) == ["1", "1"]

@@ -6,7 +6,7 @@ from django.test import Client
 from tests.tickets.conftest import MakeTicket
 from tickets.actions.errors import Forbidden
 from tickets.actions.views import delete_view, rename_view, save_view
-from tickets.models import Habits, Team, Ticket, View
+from tickets.models import Agent, Habits, Team, Ticket, View
 from triage.models import User
 
 
@@ -45,6 +45,18 @@ def test_only_its_maker_and_leads_change_a_shared_view(agent: User, colleague: U
         delete_view(view=view, by=colleague)
     delete_view(view=view, by=lead)
     assert not View.objects.exists()
+
+
+def test_who_is_an_auditor_by_now_changes_nothing_that_others_see(agent: User, lead: User) -> None:
+    software = Team.objects.get(key="software")
+    ours = save_view(name="Ours", query="", scope=View.Scope.TEAM, team=software, by=agent)
+    mine = save_view(name="Mine", query="", scope=View.Scope.OWN, by=agent)
+    Agent.objects.filter(user=agent).update(role="auditor")
+    by = User.objects.get(pk=agent.pk)
+    with pytest.raises(Forbidden):
+        delete_view(view=ours, by=by)
+    delete_view(view=mine, by=by)
+    delete_view(view=ours, by=lead)
 
 
 def test_a_view_of_others_is_not_there(client: Client, agent: User, colleague: User) -> None:

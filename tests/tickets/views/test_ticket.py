@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from tests.tickets.conftest import MakeTicket, last_seen
-from tickets.actions import conversation, drafts, intake, replies
+from tickets.actions import conversation, drafts, intake, replies, review
 from tickets.models import Delivery, Draft, Message, Status, Ticket
 from triage.models import User
 
@@ -180,6 +181,33 @@ def test_going_back_to_the_suggestion_can_be_undone(desk: Client, agent: User, r
     assert 'id="undo-restore"' in answer
     desk.post(f"/tickets/{reviewed.number}/draft/", {"text": "Mine.", "version": "3"})
     assert Draft.objects.get(ticket=reviewed).text == "Mine."
+
+
+def test_going_back_to_the_suggestion_takes_nothing_of_what_a_colleague_wrote_meanwhile(
+    desk: Client, lead: User, reviewed: Ticket
+) -> None:
+    drafts.save(ticket=reviewed, text="Words of Lea.", version=1, by=lead)
+    values = {"text": "Thank you for the report.", "version": "1", "restore": "1"}
+    answer = desk.post(f"/tickets/{reviewed.number}/draft/", values, headers=HTMX)
+    assert (answer.status_code, "changed by Lea" in answer.content.decode()) == (409, True)
+    assert Draft.objects.get(ticket=reviewed).text == "Words of Lea."
+
+
+def test_of_two_who_correct_a_field_at_once_the_second_sees_why_not(
+    desk: Client, agent: User, lead: User, reviewed: Ticket
+) -> None:
+    page = desk.get(reviewed.get_absolute_url()).content.decode()
+    form = re.search(r'id="form-priority".*?</form>', page, re.DOTALL)
+    assert form is not None
+    shown = dict(re.findall(r'name="(field|seen)" value="([^"]*)"', form[0]))
+    review.correct(ticket=reviewed, changes={"priority": "P1"}, by=lead)
+    address = f"/tickets/{reviewed.number}/review/"
+    answer = desk.post(address, shown | {"value": "P3"}, headers=HTMX)
+    assert (answer.status_code, "Lea decided this meanwhile" in answer.content.decode()) == (409, True)
+    assert desk.post(address, shown | {"value": "P1"}, headers=HTMX).status_code == 200, "they say the same"
+    assert desk.post(address, shown | {"seen": "P1", "value": "P3"}, headers=HTMX).status_code == 200
+    assert desk.post(address, shown | {"value": "P4"}, headers=HTMX).status_code == 200, "it was their own"
+    assert Ticket.objects.get(pk=reviewed.pk).priority == "P4"
 
 
 def test_correcting_a_field_makes_it_a_persons(desk: Client, reviewed: Ticket) -> None:
