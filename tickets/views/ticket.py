@@ -23,6 +23,7 @@ from tickets.actions.attaching import drafted
 from tickets.actions.conversation import may_edit
 from tickets.actions.errors import Conflict, Flagged, Forbidden, Refused
 from tickets.actions.mail_thread import copies_of
+from tickets.actions.replies import why_nobody
 from tickets.actions.snoozing import presets
 from tickets.actions.undo import undoable
 from tickets.answered import answered
@@ -148,6 +149,7 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "mentions": mentioned(message.text for message in messages if message.kind == Message.Kind.COMMENT),
         "editable": {message.pk for message in messages if may_edit(message, user)},
         "copies": copies_of(ticket),
+        "nobody": why_nobody(ticket),
         "draft": (draft := ticket.current_draft),
         **enclosures_of(ticket, any_there=there["has_enclosures"]),
         "flags": shown(draft.flags, draft.text) if draft else [],

@@ -117,6 +117,12 @@ def test_what_is_imported_gets_none(source: Source, folder: Path) -> None:
     assert sent(folder) == []
 
 
+def test_an_address_that_nobody_reads_gets_none(come: Come, folder: Path) -> None:
+    come(sender="GitHub <noreply@github.com>")
+    come(sender="Kim <5+kim@users.noreply.github.com>")
+    assert sent(folder) == [] and Ticket.objects.count() == 2
+
+
 def test_an_answer_in_a_thread_gets_none(come: Come, folder: Path) -> None:
     come()
     (receipt,) = sent(folder)

@@ -218,6 +218,11 @@ def test_the_desks_own_addresses_are_never_among_those_who_get_copies(come: Come
     assert sent(approve(ticket, agent))["Cc"] == "max@example.com"
 
 
+def test_an_address_that_nobody_reads_gets_no_copies(come: Come, agent: User) -> None:
+    row = come(to=f"{DESK}, noreply@github.com", Cc="lee@example.com, 5+kim@users.noreply.github.com")
+    assert approve(ticket_of(row), agent).cc == ["lee@example.com"]
+
+
 def test_a_sender_whom_the_mail_server_refutes_joins_no_thread(come: Come, agent: User) -> None:
     Mailbox.objects.update(verifier="mx.desk.example")
     ticket = ticket_of(come())
