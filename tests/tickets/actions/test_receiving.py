@@ -235,6 +235,17 @@ def test_a_sender_whom_the_mail_server_refutes_joins_no_thread(come: Come, agent
     assert fine.ticket_id == ticket.pk
 
 
+def test_a_sender_whom_the_mail_server_refutes_passes_nothing_on_as_a_colleague(come: Come, agent: User) -> None:
+    Mailbox.objects.update(verifier="mx.desk.example")
+    text = "Pay this.\n\n---------- Forwarded message ---------\nFrom: Mallory <mallory@evil.example>\n"
+    text += "Date: Mon, 2 Nov\nSubject: Invoice\nTo: Ada\n\nPlease pay."
+    verdict = "mx.desk.example; dmarc=fail header.from=example.org"
+    ticket = ticket_of(come(text, sender=f"Ada <{agent.email}>", Authentication_Results=verdict))
+    assert not Message.objects.filter(author=agent).exists()
+    assert ticket.requester is not None and ticket.requester.email == agent.email
+    assert ticket.messages.get().text.startswith("Pay this.")
+
+
 def test_what_a_sender_writes_of_itself_as_a_verdict_counts_for_nothing(come: Come) -> None:
     Mailbox.objects.update(verifier="mx.desk.example")
     raw = b"Authentication-Results: mx.desk.example; dmarc=fail\r\n" + octets(
