@@ -11,7 +11,6 @@ from django.views.decorators.http import require_GET
 
 from tickets.actions.exporting import export
 from tickets.exports import WRITERS
-from tickets.models import Ticket
 from tickets.views.filters import Filters, all_words
 from tickets.views.frame import person
 from tickets.views.streaming import streamed
@@ -26,7 +25,7 @@ def file(request: HttpRequest) -> HttpResponse:
     user, filters = person(request), Filters.of(request.GET)
     written_as = request.GET.get("format", "csv")
     written_as = written_as if written_as in WRITERS else "csv"
-    tickets = filters.on_tab(filters.narrow(Ticket.objects.visible_to(user), user), user)
+    tickets = filters.on_tab(filters.narrow(filters.among(user), user), user)
     with acting(f"user:{user.pk}", correlation_id=current()):
         pieces = export(tickets=tickets, written_as=written_as, chosen=", ".join(all_words(filters)) or "all open")
     _, ending, content_type, _ = WRITERS[written_as]
