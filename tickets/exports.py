@@ -1,4 +1,4 @@
-"""Tickets on their way out: CSV for spreadsheets, JSON Lines with the whole thread, a page in memory at a time.
+"""Tickets on their way out: CSV for spreadsheets, JSON Lines with the whole thread; a few at a time are in memory.
 
 What both write, the import reads back (tickets.channels.file.formats, "Triage Desk").
 """
@@ -15,11 +15,13 @@ from itertools import groupby
 from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Sum
+from django.db.models.functions import Length
 
 from tickets.models import Message, Ticket
 
-PAGE = 100  # tickets; with their threads some megabytes
+PAGE = 100  # tickets
+WEIGHT = 1_000_000  # characters of threads that are held together; one thread that is longer is held alone
 # What a spreadsheet takes for a formula, in the widths that it takes for the same; quotes before it are doubled.
 _FORMULA = re.compile("^'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _ENDS = ("resolved_at", "first_replied_at", "due_at", "updated_at")
@@ -57,10 +59,10 @@ def as_csv(tickets: QuerySet[Ticket]) -> Iterator[bytes]:
 
 def as_json_lines(tickets: QuerySet[Ticket]) -> Iterator[bytes]:
     """An object a ticket, its whole thread under `messages`."""
-    for page in _pages(tickets):
-        threads = _threads(page)
+    for part in _parts(tickets):
+        threads = _threads(part)
         lines = []
-        for ticket in page:
+        for ticket in part:
             thread = threads.get(ticket.pk, [])
             first = next((one["text"] for one in thread if one["kind"] == Message.Kind.INBOUND), "")
             row = {name: _json(value) for name, value in _facts(ticket).items()}
@@ -88,6 +90,23 @@ def _pages(tickets: QuerySet[Ticket]) -> Iterator[list[Ticket]]:
     while page := list(ordered.filter(number__gt=last)[:PAGE]):
         yield page
         last = page[-1].number
+
+
+def _parts(tickets: QuerySet[Ticket]) -> Iterator[list[Ticket]]:
+    """Pages cut into as many tickets as have WEIGHT of threads together, at least one."""
+    for page in _pages(tickets):
+        said = Message.objects.filter(ticket__in=[ticket.pk for ticket in page]).order_by()
+        weights = dict(said.values_list("ticket_id").annotate(weight=Sum(Length("text"))))
+        part: list[Ticket] = []
+        held = 0
+        for ticket in page:
+            weight = weights.get(ticket.pk, 0)
+            if part and held + weight > WEIGHT:
+                yield part
+                part, held = [], 0
+            part.append(ticket)
+            held += weight
+        yield part
 
 
 def _facts(ticket: Ticket) -> dict[str, Any]:

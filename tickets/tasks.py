@@ -29,6 +29,7 @@ from tickets.actions import (
     deliveries,
     firing,
     fitting,
+    github_events,
     github_syncs,
     github_writing,
     imports,
@@ -252,6 +253,7 @@ def tend() -> None:
     calling.forget()
     fitting.take_back_expired()
     fitting.ask_if_due()
+    github_events.forget()
     github_syncs.begin_due()
     github_writing.note_due()
     imports.forget()

@@ -14,6 +14,7 @@ from tickets.actions import outgoing
 from tickets.actions.deliveries import Claimed
 from tickets.actions.mail_thread import own_addresses
 from tickets.channels.email import hand_over
+from tickets.channels.email.answerable import takes_answers
 from tickets.channels.email.receipt import receipt_of
 from tickets.models import Acknowledgement, Lane, Ticket
 from triage import brake
@@ -30,7 +31,7 @@ def acknowledge(ticket: Ticket) -> Acknowledgement | None:
     if not ticket.source.receipts or ticket.requester is None or ticket.lane == Lane.IMPORTED:
         return None
     address = ticket.requester.email
-    if address.lower() in own_addresses():
+    if address.lower() in own_addresses() or not takes_answers(address):
         return None
     if brake.press({brake.mark("receipt", address.lower()): [Limit(AN_HOUR, 3600)]}):
         log.info("receipt_withheld", ticket=ticket.pk)

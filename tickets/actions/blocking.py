@@ -6,12 +6,14 @@ import re
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from tickets.actions.errors import Conflict, Forbidden, Invalid
 from tickets.actions.mail_thread import own_addresses
 from tickets.actions.review import require_decider
-from tickets.models import Block, Requester, Ticket, leads
+from tickets.channels.github.payloads import Account
+from tickets.models import Block, GithubAccount, Requester, Ticket, leads
 from triage.models import User
 
 _DOMAIN = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
@@ -111,9 +113,25 @@ def _checked(what: str) -> str:
             raise Invalid("own", "This is an address of this desk.", field="what")
     elif domain in EVERYBODYS:
         raise Invalid("everybodys", f"Everybody may have a mailbox at {domain}. Block single addresses.", field="what")
+    elif _is_at_github(domain):
+        raise Invalid(
+            "everybodys",
+            "Everybody at GitHub has an address there. Block single accounts at their tickets.",
+            field="what",
+        )
     elif (
-        any(one.rpartition("@")[2].endswith(domain) for one in own)
-        or staff.filter(email__iendswith=f"@{domain}").exists()
+        any(_covers(domain, one.rpartition("@")[2]) for one in own)
+        or staff.filter(Q(email__iendswith=f"@{domain}") | Q(email__iendswith=f".{domain}")).exists()
     ):
         raise Invalid("own", "People of this desk have their addresses there.", field="what")
     return wanted
+
+
+def _is_at_github(domain: str) -> bool:
+    """Whether all who write on a GitHub that the desk takes issues from would be blocked with this domain."""
+    theirs = [Account().address(account.host).rpartition("@")[2] for account in GithubAccount.objects.all()]
+    return any(_covers(domain, one) for one in theirs)
+
+
+def _covers(domain: str, other: str) -> bool:
+    return other == domain or other.endswith(f".{domain}")

@@ -7,9 +7,11 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import takewhile
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
@@ -25,8 +27,20 @@ from triage.correlation import acting
 
 log = structlog.get_logger(__name__)
 MOST_ATTEMPTS = 6
+LOOKED_AT = 2_000  # events of which forget() looks at the age at a time
 State = GithubEvent.State
+ENDED = (State.DONE, State.IGNORED, State.FAILED)
 ABOUT_ISSUES = ("issues", "issue_comment", "pull_request")
+
+
+@dataclass(slots=True)
+class _Forgotten:
+    """Up to which event (primary key) this process knows that no payload is left."""
+
+    up_to: int = 0
+
+
+_forgotten = _Forgotten()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +136,27 @@ def work(claimed: Claimed) -> None:
 
 
 def run_again(*, event: GithubEvent) -> bool:
-    """Put a failed event before the worker once more. False where it has not failed."""
-    failed = GithubEvent.objects.filter(pk=event.pk, state=State.FAILED)
+    """Put a failed event before the worker once more. False where it has not failed, or what it said is forgotten."""
+    failed = GithubEvent.objects.filter(pk=event.pk, state=State.FAILED).exclude(payload="")
     return bool(failed.update(state=State.QUEUED, attempts=0, not_before=timezone.now(), finished_at=None, error=""))
+
+
+def forget() -> int:
+    """Let go of what was said GITHUB_PAYLOAD_DAYS ago and is worked through. Gives of how many.
+
+    The rows stay: the same delivery is still known when it comes again. No index leads to those with a payload, so
+    this goes through them in their order, and only once.
+    """
+    old = timezone.now() - timedelta(days=settings.GITHUB_PAYLOAD_DAYS)
+    events = GithubEvent.objects.filter(pk__gt=_forgotten.up_to).order_by("pk")
+    looked_at = events.values_list("pk", "state", "received_at")[:LOOKED_AT]
+    aged = list(takewhile(lambda row: row[2] < old, looked_at))
+    ended = [pk for pk, state, _ in aged if state in ENDED]
+    count = GithubEvent.objects.filter(pk__in=ended).exclude(payload="").update(payload="")
+    waiting = next((pk for pk, state, _ in aged if state not in ENDED), None)
+    if aged:
+        _forgotten.up_to = aged[-1][0] if waiting is None else waiting - 1
+    return count
 
 
 def note_heard(repository: GithubRepository | None) -> None:

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db.models import Q
 
 from tickets.channels.email import reading, subjects
+from tickets.channels.email.answerable import takes_answers
 from tickets.models import Acknowledgement, Delivery, Mail, Mailbox, Message, Source, Ticket
 
 
@@ -91,7 +92,8 @@ def copies_of(ticket: Ticket) -> list[str]:
         return []
     sender, to, cc = last
     main = {ticket.requester.email.lower()} if ticket.requester else set()
-    return [one for one in dict.fromkeys([sender, *to, *cc]) if one and one not in main | own_addresses()]
+    others = [one for one in dict.fromkeys([sender, *to, *cc]) if one not in main | own_addresses()]
+    return [one for one in others if takes_answers(one)]
 
 
 def ticket_of(identities: Iterable[str]) -> Ticket | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -13,7 +13,7 @@ from tickets.actions import intake
 from tickets.actions.attaching import attach
 from tickets.actions.bouncing import take_report
 from tickets.actions.errors import Refused
-from tickets.actions.mail_thread import Place, own_addresses, place_of
+from tickets.actions.mail_thread import Place, is_refuted, own_addresses, place_of
 from tickets.channels.base import Inbound
 from tickets.channels.email import quotes, reading, subjects
 from tickets.channels.email.headers import Person
@@ -32,7 +32,10 @@ WITHOUT_RECEIPT = (Kind.AUTO_REPLY, Kind.AUTOMATIC, Kind.LIST, Kind.BOUNCE)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a new ticket is made of, and where it was passed on by a colleague, who that was and what they said."""
+    """What a new ticket is made of, and where it was passed on by a colleague, who that was and what they said.
+
+    `quiet`: nobody is to be told that it is here.
+    """
 
     person: Person | None
     subject: str
@@ -40,6 +43,7 @@ class Request:
     files: tuple[reading.File, ...]
     by: User | None = None
     comment: str = ""
+    quiet: bool = False
 
 
 def take_in(
@@ -131,7 +135,10 @@ def _sort(mail: reading.Mail, row: Mail, own: set[str]) -> None:
     elif place.ticket is not None:
         _add(mail, row, place.ticket)
     else:
-        _open(mail, row, _request(mail, place.named, own), place)
+        refuted = mailbox is not None and is_refuted(mail, mailbox)
+        quiet = refuted or mail.kind in WITHOUT_RECEIPT or _answers_a_receipt(place.named)
+        request = _request(mail, place.named, own, believed=not refuted)
+        _open(mail, row, replace(request, quiet=quiet or request.by is not None), place)
 
 
 def _bounce(mail: reading.Mail, row: Mail) -> None:
@@ -187,8 +194,7 @@ def _open(mail: reading.Mail, row: Mail, request: Request, place: Place) -> None
         requester_name=request.person.name if request.person else "",
         created_at=row.received_at,
     )
-    quiet = mail.kind in WITHOUT_RECEIPT or request.by is not None
-    stored = intake.receive(inbound, source=row.source, quiet=quiet, message_id=mail.message_id)
+    stored = intake.receive(inbound, source=row.source, quiet=request.quiet, message_id=mail.message_id)
     ticket, message = stored.ticket, stored.message or stored.ticket.messages.earliest("pk")
     row.outcome, row.ticket, row.message = Outcome.OPENED, ticket, message
     row.text = mail.text if mail.text.strip() != message.text.strip() else ""
@@ -202,11 +208,22 @@ def _open(mail: reading.Mail, row: Mail, request: Request, place: Place) -> None
     _keep_files(request.files, message, row)
 
 
-def _request(mail: reading.Mail, named: Ticket | None, own: set[str]) -> Request:
-    """What is asked for, and by whom: the first sender, where a colleague passed the mail on."""
+def _answers_a_receipt(named: Ticket | None) -> bool:
+    """Whether somebody with no part in a ticket answers it while no person has: a program, told of the receipt.
+
+    One that has another address each time, and does not say what it is, would be answered for ever.
+    """
+    return named is not None and not named.deliveries.exists()
+
+
+def _request(mail: reading.Mail, named: Ticket | None, own: set[str], *, believed: bool) -> Request:
+    """What is asked for, and by whom: the first sender, where a colleague passed the mail on.
+
+    `believed`: no mail server has said that the sender is another.
+    """
     forward = quotes.forward(mail.text) if named is None else None
     passed_on = forward is not None or (named is None and mail.passed_on is not None)
-    colleague = _colleague(mail.sender) if passed_on else None
+    colleague = _colleague(mail.sender) if passed_on and believed else None
     if colleague is not None:
         if forward is not None and _colleague(forward.sender) is None:
             subject = forward.subject or mail.subject

@@ -17,6 +17,7 @@ from tickets.actions.promising import reckon
 from tickets.actions.review import require_decider
 from tickets.actions.snoozing import require_ahead
 from tickets.channels import CHANNELS
+from tickets.channels.base import Channel
 from tickets.flagged import flags_of, stored
 from tickets.live import announce
 from tickets.models import (
@@ -69,7 +70,7 @@ def approve(
         held = _held(ticket.pk)
         draft = Draft.objects.filter(ticket=held).select_related("suggestion").first()
         _refuse_if_overtaken(held, draft, version, answers, replied)
-        _require_recipient(held)
+        to = _recipient(held)
         enclosed = _enclosed(held, files)
         suggestion = draft.suggestion if draft else held.latest_suggestion
         review = Review.objects.create(
@@ -83,7 +84,7 @@ def approve(
             by=by,
             api_key=api_key,
         )
-        delivery = _enqueue(held, review, undo_seconds, snooze_until)
+        delivery = _enqueue(held, review, to, undo_seconds, snooze_until)
         drafted(held).update(message=delivery.message)
         Draft.objects.filter(ticket=held).delete()
         _answered(held, keep_open=keep_open, snooze_until=snooze_until)
@@ -156,9 +157,22 @@ def _held(number: int) -> Ticket:
     return Ticket.objects.select_for_update(of=("self",)).select_related("requester", "source").get(pk=number)
 
 
-def _require_recipient(ticket: Ticket) -> None:
-    if ticket.requester is None:
-        raise Invalid("no_recipient", "This ticket has no address to answer to. Write to the customer yourself.")
+def why_nobody(ticket: Ticket) -> str:
+    """Why this ticket cannot be answered, as a sentence; empty where it can."""
+    channel = _channel(ticket)
+    return "" if channel.recipient_of(ticket) else channel.why_nobody(ticket)
+
+
+def _channel(ticket: Ticket) -> Channel:
+    return CHANNELS[CHANNELS[ticket.source.kind].replies_by]()
+
+
+def _recipient(ticket: Ticket) -> str:
+    """Whom the reply goes to, by its channel. Raises Invalid where that is nobody."""
+    to = _channel(ticket).recipient_of(ticket)
+    if not to:
+        raise Invalid("no_recipient", _channel(ticket).why_nobody(ticket))
+    return to
 
 
 def _enclosed(ticket: Ticket, seen: Collection[int] | None) -> list[Attachment]:
@@ -208,9 +222,8 @@ def _accepted(ticket: Ticket, text: str, suggestion: Suggestion | None, accept: 
     return "\n".join(f"Sent with {flag.words}" for flag in asking)
 
 
-def _enqueue(ticket: Ticket, review: Review, undo_seconds: int, snooze_until: datetime | None) -> Delivery:
+def _enqueue(ticket: Ticket, review: Review, to: str, undo_seconds: int, snooze_until: datetime | None) -> Delivery:
     channel, now = CHANNELS[ticket.source.kind].replies_by, timezone.now()
-    to = CHANNELS[channel]().recipient_of(ticket)
     message = Message.objects.create(
         ticket=ticket, kind=Message.Kind.OUTBOUND, text=review.text, author=review.by, created_at=now
     )

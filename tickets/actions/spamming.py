@@ -34,6 +34,7 @@ from tickets.models import (
     SpamMark,
     Ticket,
     TriageState,
+    WebhookCall,
 )
 from tickets.models.ticket import SUBMISSION
 from triage.models import User
@@ -127,16 +128,18 @@ def let_in(ticket: Ticket) -> None:
 
 
 def settle(tickets: list[Ticket], *, why: SpamMark.Why, by: User | None = None, block: Block | None = None) -> None:
-    """The rest of holding them: what they taught is forgotten, and a receipt that waits is not sent."""
+    """The rest of holding them: what they taught is forgotten, and no receipt or webhook tells of them."""
     marks = [SpamMark(ticket=ticket, why=why, by=by, block=block) for ticket in tickets]
     SpamMark.objects.bulk_create(marks, ignore_conflicts=True)
     Example.objects.filter(ticket__in=tickets).delete()
     Acknowledgement.objects.filter(ticket__in=tickets, state=Acknowledgement.State.QUEUED, attempts=0).delete()
+    WebhookCall.objects.hold_as_spam(tickets)
 
 
 def settle_in(tickets: list[Ticket]) -> None:
-    """The rest of letting them in: they teach again, are read, and rules for what came in have their turn."""
+    """The rest of letting them in: they teach, are read, and are told of; rules for what came in have their turn."""
     SpamMark.objects.filter(ticket__in=tickets).delete()
+    WebhookCall.objects.let_in(tickets)
     for ticket in tickets:
         remember(ticket)
     new = [ticket.pk for ticket in tickets if ticket.triaged_at is None]

@@ -122,6 +122,8 @@ def redeliver(*, call: WebhookCall, by: User) -> WebhookCall:
     """Send one call again: the same body under the same id. Raises Conflict where it is under way, or all is off."""
     _require(by)
     _require_on(call.webhook)
+    if call.ticket is not None and call.ticket.spam:
+        raise Conflict("spam", "This ticket is held as spam, and nobody is told of it. Let it in first.")
     if not WebhookCall.objects.filter(pk=call.pk).again():
         raise Conflict("under_way", "This call is on its way already.")
     call.refresh_from_db()

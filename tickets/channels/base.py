@@ -78,6 +78,10 @@ class Channel(ABC):
         """Whom a reply goes to, as it is kept with the delivery; empty where there is nobody."""
         return ticket.requester.email if ticket.requester else ""
 
+    def why_nobody(self, ticket: Ticket) -> str:
+        """A sentence for whoever would answer, where `recipient_of` gives nobody."""
+        return "This ticket has no address to answer to. Write to the customer yourself."
+
     @abstractmethod
     def send(self, delivery: Delivery) -> SendReceipt:
         """Hand one reply to the customer's side, once. Raises a SendError and nothing else."""

@@ -22,9 +22,10 @@ class GithubEventQuerySet(models.QuerySet["GithubEvent"]):
 
 
 class GithubEvent(Work):
-    """One delivery of a webhook, stored as it came before anything is done about it, and kept.
+    """One delivery of a webhook, stored as it came before anything is done about it.
 
-    The same delivery that comes again is answered from here. Rows: one for each `X-GitHub-Delivery`.
+    The same delivery that comes again is answered from here. What it said is let go of after a while
+    (tickets.actions.github_events.forget); the row stays. Rows: one for each `X-GitHub-Delivery`.
     """
 
     class State(models.TextChoices):

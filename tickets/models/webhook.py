@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -40,6 +41,7 @@ class HookEvent(models.TextChoices):
     BUDGET_WARNING = "budget.warning", "A step of the model's monthly budget was reached"
 
 
+OF_SPAM = "Its ticket is held as spam."  # the `error` of such a call
 RULE_FIRED, PING = "rule.fired", "ping"  # sent without a subscription
 
 
@@ -123,14 +125,26 @@ class WebhookCallQuerySet(models.QuerySet["WebhookCall"]):
         """Send none of those that wait, until somebody replays them. Returns how many."""
         return self.filter(state=WebhookCall.State.QUEUED).update(state=WebhookCall.State.HELD)
 
+    def hold_as_spam(self, tickets: Iterable[Ticket]) -> int:
+        """Tell nobody of these tickets while they are held as spam. Returns how many calls waited."""
+        waiting = self.filter(ticket__in=tickets, state=WebhookCall.State.QUEUED)
+        return waiting.update(state=WebhookCall.State.HELD, error=OF_SPAM)
+
+    def let_in(self, tickets: Iterable[Ticket]) -> int:
+        """Tell of these tickets what was held back while they were spam, where webhooks are on. Returns how many."""
+        held = self.filter(ticket__in=tickets, state=WebhookCall.State.HELD, error=OF_SPAM)
+        held.exclude(webhook__active=True, webhook__disabled_at=None).update(error="")  # as all that these are not told
+        return held.again()
+
     def again(self) -> int:
         """Queue them anew with the same id and body, as if they had never been tried. Returns how many.
 
-        One that waits for its next attempt is sent now; one that is due or being sent is left alone.
+        One that waits for its next attempt is sent now; one that is due or being sent is left alone, and so is what
+        tells of spam.
         """
         now, queued = timezone.now(), WebhookCall.State.QUEUED
         ended = Q(state__in=(WebhookCall.State.SENT, WebhookCall.State.FAILED, WebhookCall.State.HELD))
-        idle = self.filter(ended | Q(state=queued, not_before__gt=now))
+        idle = self.filter(ended | Q(state=queued, not_before__gt=now), Q(ticket=None) | Q(ticket__spam=False))
         return idle.update(state=queued, attempts=0, error="", sent_at=None, not_before=now, queued_at=now)
 
 

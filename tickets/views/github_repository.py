@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages as toasts
+from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
@@ -145,6 +146,8 @@ def event_again(request: HttpRequest, pk: int, event: int) -> HttpResponse:
     if github_events.run_again(event=get_object_or_404(GithubEvent, pk=event, repository=repository)):
         ring("interactive")
         toasts.success(request, "It is worked through again.")
+    else:
+        toasts.error(request, "It has not failed, or what GitHub sent is not kept any more.")
     return HttpResponseRedirect(f"{repository.get_absolute_url()}#events")
 
 
@@ -185,11 +188,13 @@ def _standing_page(
 def _page(
     request: HttpRequest, repository: GithubRepository, *, why: Refused | None = None, code: int = 200, **more: Any
 ) -> HttpResponse:
+    is_kept = ExpressionWrapper(~Q(payload=""), output_field=BooleanField())
+    events = repository.events.select_related("ticket").annotate(is_kept=is_kept)
     writings = GithubWriting.objects.filter(issue__repository=repository)
     context = _standing(request, repository) | {
         "refused": why,
         "options": [(name, word, what, getattr(repository, name)) for name, word, what in OPTIONS],
-        "events": repository.events.select_related("ticket").defer("payload", "ticket__embedding")[:EVENTS],
+        "events": events.defer("payload", "ticket__embedding")[:EVENTS],
         "unwritten": writings.filter(state=GithubWriting.State.FAILED).select_related("issue__repository")[:5],
         "address": webhook_address(),
         **more,

@@ -23,6 +23,7 @@ from tickets.actions.attaching import drafted
 from tickets.actions.conversation import may_edit
 from tickets.actions.errors import Conflict, Flagged, Forbidden, Refused
 from tickets.actions.mail_thread import copies_of
+from tickets.actions.replies import why_nobody
 from tickets.actions.snoozing import presets
 from tickets.actions.undo import undoable
 from tickets.answered import answered
@@ -147,7 +148,7 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "messages_shown": messages,
         "mentions": mentioned(message.text for message in messages if message.kind == Message.Kind.COMMENT),
         "editable": {message.pk for message in messages if may_edit(message, user)},
-        "copies": copies_of(ticket),
+        **_answered_to(ticket),
         "draft": (draft := ticket.current_draft),
         **enclosures_of(ticket, any_there=there["has_enclosures"]),
         "flags": shown(draft.flags, draft.text) if draft else [],
@@ -182,6 +183,11 @@ def enclosures_of(ticket: Ticket, *, any_there: bool = True) -> dict[str, Any]:
     carries = CHANNELS[CHANNELS[ticket.source.kind].replies_by].carries_files if ticket.is_open else False
     files = list(drafted(ticket)) if ticket.is_open and any_there else []
     return {"enclosures": files, "file_limits": limits() if carries else ""}
+
+
+def _answered_to(ticket: Ticket) -> dict[str, Any]:
+    """Who gets copies of a reply; or in `nobody`, why it cannot be answered."""
+    return {"copies": copies_of(ticket), "nobody": why_nobody(ticket)}
 
 
 def _is_leaving(message: Message) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
+from pytest_django import Settings
 
 from tests.github_server import GithubServer, Repo
-from tests.tickets.conftest import Hook
+from tests.tickets.conftest import Hook, work_through
 from tickets.actions import github_events
 from tickets.models import Draft, GithubComment, GithubEvent, GithubIssue, GithubRepository, Message, Status, Ticket
 
@@ -227,6 +230,49 @@ def test_an_event_that_breaks_is_tried_again_and_then_left_to_a_person(
     for claimed in github_events.claim(1):
         github_events.work(claimed)
     assert Ticket.objects.get().subject == "Crash"
+
+
+def test_what_a_delivery_said_is_forgotten_in_time_and_the_delivery_is_not(
+    hook: Hook, shop: Repo, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(github_events, "_forgotten", github_events._Forgotten())
+    shop.issue("Crash", body="My telephone number is 555-0100.")
+    event = shop.event("issues", "opened", 1)
+    first = hook("issues", event, delivery="once")
+    hook("issues", shop.event("issues", "labeled", 1), delivery="young")
+    old, young = GithubEvent.objects.order_by("pk")
+    _aged(old, days=settings.GITHUB_PAYLOAD_DAYS + 1)
+    _aged(young, days=settings.GITHUB_PAYLOAD_DAYS - 1)
+    assert (github_events.forget(), github_events.forget()) == (1, 0)
+    kept = dict(GithubEvent.objects.values_list("delivery", "payload"))
+    assert kept["once"] == "" and "555-0100" in kept["young"]
+    again = hook("issues", event, delivery="once")
+    assert again.status_code == 200 and {**again.json(), **first.json()} == again.json()
+    assert Ticket.objects.count() == 1 and GithubEvent.objects.count() == 2
+    _aged(young, days=settings.GITHUB_PAYLOAD_DAYS + 1)
+    assert github_events.forget() == 1
+
+
+def test_what_waits_is_not_forgotten_and_what_is_forgotten_is_not_run_again(
+    hook: Hook, shop: Repo, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(github_events, "_forgotten", github_events._Forgotten())
+    shop.issue("Crash")
+    hook("issues", shop.event("issues", "opened", 1), work=False)
+    hook("issues", shop.event("issues", "labeled", 1), work=False)
+    waiting, failed = GithubEvent.objects.order_by("pk")
+    GithubEvent.objects.filter(pk=failed.pk).update(state="failed", finished_at=timezone.now())
+    for event in (waiting, failed):
+        _aged(event, days=settings.GITHUB_PAYLOAD_DAYS + 1)
+    assert github_events.forget() == 1
+    assert not github_events.run_again(event=failed)
+    work_through()
+    assert Ticket.objects.get().subject == "Crash"
+    assert github_events.forget() == 1, "what waited then"
+
+
+def _aged(event: GithubEvent, *, days: int) -> None:
+    GithubEvent.objects.filter(pk=event.pk).update(received_at=timezone.now() - timedelta(days=days))
 
 
 def test_a_worker_that_lost_its_lease_changes_nothing(hook: Hook, shop: Repo) -> None:

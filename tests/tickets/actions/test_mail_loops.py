@@ -117,6 +117,12 @@ def test_what_is_imported_gets_none(source: Source, folder: Path) -> None:
     assert sent(folder) == []
 
 
+def test_an_address_that_nobody_reads_gets_none(come: Come, folder: Path) -> None:
+    come(sender="GitHub <noreply@github.com>")
+    come(sender="Kim <5+kim@users.noreply.github.com>")
+    assert sent(folder) == [] and Ticket.objects.count() == 2
+
+
 def test_an_answer_in_a_thread_gets_none(come: Come, folder: Path) -> None:
     come()
     (receipt,) = sent(folder)
@@ -175,6 +181,31 @@ def test_a_program_that_does_not_say_what_it_is_and_begins_anew_each_time_is_ans
         sent(folder)
     assert len(sent(folder)) == acknowledging.AN_HOUR
     assert Ticket.objects.count() == 10  # what comes in is kept all the same
+
+
+def test_a_program_that_answers_with_another_address_each_time_is_answered_once(come: Come, folder: Path) -> None:
+    come(sender="robot-0@example.com")
+    for turn in range(1, 10):
+        last = sent(folder)[-1]
+        come("We have your mail.", sender=f"robot-{turn}@example.com", subject=last["Subject"],
+             answers=last["Message-ID"])  # fmt: skip
+    assert (len(sent(folder)), Ticket.objects.count()) == (1, 10)
+
+
+def test_somebody_who_was_shown_a_reply_and_answers_it_is_told_that_their_ticket_is_here(
+    come: Come, folder: Path, agent: User
+) -> None:
+    _, ours = delivered(come, folder, agent)
+    come("It fails for me, too.", sender="lee@example.com", answers=ours)
+    assert sent(folder)[-1]["To"] == "lee@example.com"
+
+
+def test_a_sender_who_is_another_is_no_reason_to_write_to_whom_it_names(
+    come: Come, source: Source, folder: Path
+) -> None:
+    source.mailbox.verifier = "mx.desk.example"
+    come(Authentication_Results="mx.desk.example; dmarc=fail header.from=example.com")
+    assert sent(folder) == [] and Ticket.objects.count() == 1
 
 
 def test_two_desks_that_write_to_each_other_say_one_thing_each(come: Come, source: Source, folder: Path) -> None:

@@ -218,6 +218,11 @@ def test_the_desks_own_addresses_are_never_among_those_who_get_copies(come: Come
     assert sent(approve(ticket, agent))["Cc"] == "max@example.com"
 
 
+def test_an_address_that_nobody_reads_gets_no_copies(come: Come, agent: User) -> None:
+    row = come(to=f"{DESK}, noreply@github.com", Cc="lee@example.com, 5+kim@users.noreply.github.com")
+    assert approve(ticket_of(row), agent).cc == ["lee@example.com"]
+
+
 def test_a_sender_whom_the_mail_server_refutes_joins_no_thread(come: Come, agent: User) -> None:
     Mailbox.objects.update(verifier="mx.desk.example")
     ticket = ticket_of(come())
@@ -228,6 +233,17 @@ def test_a_sender_whom_the_mail_server_refutes_joins_no_thread(come: Come, agent
     assert any("verified" in note for note in row.notes)
     fine = come("It is me.", answers=mail["Message-ID"], Authentication_Results="mx.desk.example; dmarc=pass")
     assert fine.ticket_id == ticket.pk
+
+
+def test_a_sender_whom_the_mail_server_refutes_passes_nothing_on_as_a_colleague(come: Come, agent: User) -> None:
+    Mailbox.objects.update(verifier="mx.desk.example")
+    text = "Pay this.\n\n---------- Forwarded message ---------\nFrom: Mallory <mallory@evil.example>\n"
+    text += "Date: Mon, 2 Nov\nSubject: Invoice\nTo: Ada\n\nPlease pay."
+    verdict = "mx.desk.example; dmarc=fail header.from=example.org"
+    ticket = ticket_of(come(text, sender=f"Ada <{agent.email}>", Authentication_Results=verdict))
+    assert not Message.objects.filter(author=agent).exists()
+    assert ticket.requester is not None and ticket.requester.email == agent.email
+    assert ticket.messages.get().text.startswith("Pay this.")
 
 
 def test_what_a_sender_writes_of_itself_as_a_verdict_counts_for_nothing(come: Come) -> None:

@@ -4,11 +4,12 @@ import threading
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.test import Client
 
 from tests.tickets.conftest import last_seen
 from tickets.actions import drafts, intake, replies, status
 from tickets.actions.errors import Conflict, Forbidden, Invalid
-from tickets.models import Delivery, Draft, Message, Review, Status, Ticket
+from tickets.models import Delivery, Draft, Message, Requester, Review, Status, Ticket
 from triage.models import User
 
 
@@ -124,6 +125,16 @@ def test_a_ticket_without_an_address_says_so(reviewed: Ticket, agent: User) -> N
     with pytest.raises(Invalid) as refused:
         replies.approve(ticket=reviewed, text="Hello.", version=1, answers=last_seen(reviewed), by=agent)
     assert refused.value.code == "no_recipient"
+
+
+def test_an_address_that_nobody_reads_is_none(reviewed: Ticket, agent: User, client: Client) -> None:
+    Requester.objects.update(email="5+kim@users.noreply.github.com")
+    with pytest.raises(Invalid) as refused:
+        replies.approve(ticket=reviewed, text="Hello.", version=1, answers=last_seen(reviewed), by=agent)
+    assert refused.value.code == "no_recipient" and "5+kim@users.noreply.github.com" in refused.value.sentence
+    client.force_login(agent)
+    page = client.get(reviewed.get_absolute_url()).content.decode()
+    assert "Nobody reads what is sent to 5+kim@users.noreply.github.com." in page
 
 
 def test_the_database_itself_refuses_a_delivery_without_a_named_approval(reviewed: Ticket) -> None:

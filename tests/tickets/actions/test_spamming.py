@@ -19,6 +19,7 @@ from tickets.models import (
     Acknowledgement,
     Block,
     Example,
+    GithubAccount,
     Lane,
     Message,
     Notification,
@@ -172,6 +173,27 @@ def test_it_refuses_to_block_who_works_here_and_where_everybody_has_a_mailbox(
     assert refused.value.code == code
     assert not Block.objects.exists()
     assert blocking.block(what="@Spam.Example ", by=lead) == blocking.block(what="spam.example", by=lead)
+
+
+@pytest.mark.parametrize("what", ["users.noreply.github.com", "github.com"])
+def test_a_domain_where_all_who_write_on_github_have_their_addresses_is_not_blocked(lead: User, what: str) -> None:
+    blocking.block(what="github.com", by=lead)  # no issues are taken from there
+    Block.objects.all().delete()
+    GithubAccount.objects.create(name="public", way="public", base_url="https://api.github.com")
+    with pytest.raises(Invalid) as refused:
+        blocking.block(what=what, by=lead)
+    assert refused.value.code == "everybodys"
+    assert blocking.block(what="5+kim@users.noreply.github.com", by=lead).what == "5+kim@users.noreply.github.com"
+
+
+def test_the_desks_own_domains_are_those_below_what_is_blocked_and_no_others(agent: User, lead: User) -> None:
+    User.objects.filter(pk=agent.pk).update(email="ada@mail.house.example")
+    with pytest.raises(Invalid):
+        blocking.block(what="house.example", by=lead)
+    Source.objects.update(sender="Support <support@ourshop.example>")
+    with pytest.raises(Invalid):
+        blocking.block(what="ourshop.example", by=lead)
+    assert blocking.block(what="shop.example", by=lead).what == "shop.example"
 
 
 def test_a_ticket_with_a_reply_on_its_way_is_not_marked(reviewed: Ticket, agent: User) -> None:

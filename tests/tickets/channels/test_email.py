@@ -290,6 +290,15 @@ def test_a_server_that_dies_after_it_confirmed_has_the_reply(
     assert EmailChannel().send(loaded(delivery)).reference
 
 
+def test_nothing_is_sent_where_nobody_reads(serve: Serve, delivery: Delivery) -> None:
+    """What was approved before the desk knew, or has become the recipient since."""
+    box = serve()
+    delivery.recipient = "noreply@github.com"
+    with pytest.raises(SendRefused, match="Nobody reads"):
+        EmailChannel().send(delivery)
+    assert box.taken == []
+
+
 def test_the_outbox_records_what_became_of_each(settings: LazySettings, delivery: Delivery) -> None:
     point_at(settings, Dying(b".").port)
     (claimed,) = deliveries.claim(1)

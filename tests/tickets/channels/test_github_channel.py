@@ -7,11 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from tests.github_server import GithubServer, Repo
 from tests.tickets.conftest import Hook, MakeTicket, last_seen
-from tickets.actions import deliveries, replies
+from tickets.actions import deliveries, replies, splitting
+from tickets.actions.errors import Invalid
 from tickets.channels.github import mark_of
 from tickets.context import inquiry_of
 from tickets.models import Delivery, GithubAccount, GithubInstallation, GithubRepository, Message, Ticket
@@ -89,6 +91,21 @@ def test_a_desk_that_was_killed_while_sending_asks_first(approved: Delivery, sho
     Delivery.objects.filter(pk=claimed.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
     assert deliveries.give_up_expired() == 1
     assert deliver(approved).state == "sent" and len(written(shop)) == 1
+
+
+def test_what_was_split_off_an_issue_says_that_it_has_nowhere_to_be_answered(
+    hook: Hook, shop: Repo, lead: User, client: Client
+) -> None:
+    shop.issue("Checkout crashes", body="On every start.")
+    hook("issues", shop.event("issues", "opened", 1))
+    hook("issue_comment", shop.event("issue_comment", "created", 1, comment=shop.comment(1, "The logo is gone, too.")))
+    ticket = Ticket.objects.get()
+    new = splitting.split(ticket=ticket, messages={last_seen(ticket)}, by=lead, subject="Logo").new
+    with pytest.raises(Invalid, match="split off") as refused:
+        replies.approve(ticket=new, text="It is back.", version=0, answers=last_seen(new), by=lead)
+    assert refused.value.code == "no_recipient"
+    client.force_login(lead)
+    assert refused.value.sentence in client.get(new.get_absolute_url()).content.decode()
 
 
 def test_it_asks_through_all_pages_of_a_long_thread(approved: Delivery, shop: Repo, github: GithubServer) -> None:

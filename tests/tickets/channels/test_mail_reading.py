@@ -62,6 +62,14 @@ def test_two_mails_of_a_sender_with_one_message_id_for_all_are_two() -> None:
     assert mails[0].external_id != mails[1].external_id
 
 
+def test_of_hundreds_of_headers_of_one_name_the_first_are_read_quickly() -> None:
+    line = "To: " + ", ".join(f"p{number}@example.com" for number in range(1_000))
+    began = time.monotonic()
+    mail = read(plain("\n".join(["From: kim@example.com", *[line] * 300, "Subject: Hello"])))
+    assert mail.to[0].email == "p0@example.com" and len(mail.to) == 50
+    assert time.monotonic() - began < 8
+
+
 def test_of_a_thousand_references_the_beginning_and_the_end_are_kept_quickly() -> None:
     references = " ".join(f"<m{number}@x.example>" for number in range(1000))
     began = time.perf_counter()

@@ -97,6 +97,13 @@ def test_a_mail_belongs_to_the_source_whose_address_it_was_sent_to(client: Clien
     assert Ticket.objects.get().source == source
 
 
+def test_a_source_whose_address_only_ends_like_it_is_another(client: Client) -> None:
+    Source.objects.create(kind="email", name="Other", sender=f"Other <other-{DESK}>")
+    source = Source.objects.create(kind="email", name="Acme", sender=f"Acme <{DESK.upper()}>")
+    post(client, POSTMARK, json.dumps(of_postmark()))
+    assert Ticket.objects.get().source == source
+
+
 def test_what_was_read_by_imap_already_is_not_stored_again(client: Client) -> None:
     from tests.mails import taken
 

@@ -152,6 +152,18 @@ def test_a_failed_event_is_shown_with_its_reason_and_run_again(
     assert Ticket.objects.get().subject == "Problem"
 
 
+def test_a_failed_event_whose_words_are_forgotten_cannot_be_run_again(
+    desk: Client, hook: Hook, repository: GithubRepository, shop: Repo
+) -> None:
+    shop.issue("Problem")
+    hook("issues", shop.event("issues", "opened", 1), work=False)
+    event = GithubEvent.objects.get()
+    GithubEvent.objects.update(state="failed", result="The disk was full.", finished_at=event.received_at, payload="")
+    page, again = text(desk.get(repository.get_absolute_url())), f"{repository.get_absolute_url()}events/{event.pk}/"
+    assert "The disk was full." in page and again not in page
+    assert "is not kept any more" in text(desk.post(again, follow=True))
+
+
 @pytest.mark.parametrize("person", ["agent", "outsider"])
 def test_who_leads_nothing_sees_nothing_of_it(
     client: Client, repository: GithubRepository, request: pytest.FixtureRequest, person: str

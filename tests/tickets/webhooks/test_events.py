@@ -15,8 +15,9 @@ from django.utils import timezone
 
 from tests.tickets.conftest import MakeTicket
 from tests.tickets.webhooks.conftest import MakeHook
-from tickets.actions import conversation, deliveries, replies, review, status
-from tickets.actions.webhooks import Subscription, keep
+from tickets.actions import blocking, conversation, deliveries, replies, review, spamming, status
+from tickets.actions.errors import Conflict
+from tickets.actions.webhooks import Subscription, keep, redeliver, replay, switch
 from tickets.models import (
     Delivery,
     Lane,
@@ -64,6 +65,35 @@ def test_a_new_ticket_is_told_of_as_it_stands_in_the_database_and_not_when_that_
     call = WebhookCall.objects.get()
     assert (call.ticket, call.state) == (ticket, "queued")
     assert plain_body(call)["data"]["ticket"]["title"] == "Export fails"
+
+
+def test_spam_is_told_of_once_it_is_let_in(all_events: Webhook, make_ticket: MakeTicket, lead: User) -> None:
+    blocking.block(what="kim@example.com", by=lead)
+    ticket = make_ticket()
+    call = WebhookCall.objects.get()
+    assert ticket.spam and (call.event, call.state) == ("ticket.created", "held")
+    with pytest.raises(Conflict) as refused:
+        redeliver(call=call, by=lead)
+    hour = timedelta(hours=1)
+    again = replay(webhook=all_events, since=timezone.now() - hour, until=timezone.now(), states=["held"], by=lead)
+    assert refused.value.code == "spam" and again == 0
+    spamming.unmark(ticket=ticket, by=lead)
+    call.refresh_from_db()
+    assert (call.state, call.error) == ("queued", "")
+
+
+def test_what_waits_is_not_told_of_a_ticket_that_a_person_calls_spam(
+    all_events: Webhook, make_hook: MakeHook, make_ticket: MakeTicket, lead: User
+) -> None:
+    off = make_hook(f"{URL}off")
+    ticket, other = make_ticket(), make_ticket("Refund")
+    spamming.mark(ticket=ticket, by=lead)
+    assert set(WebhookCall.objects.filter(ticket=ticket).values_list("state", flat=True)) == {"held"}
+    assert set(WebhookCall.objects.filter(ticket=other).values_list("state", flat=True)) == {"queued"}
+    switch(webhook=off, on=False, by=lead)
+    spamming.unmark(ticket=ticket, by=lead)
+    assert "held" not in all_events.calls.values_list("state", flat=True)
+    assert set(off.calls.values_list("state", "error")) == {("held", "")}
 
 
 def test_a_change_past_the_application_is_told_too(all_events: Webhook, reviewed: Ticket) -> None:

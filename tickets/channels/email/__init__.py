@@ -9,12 +9,13 @@ from django.core.mail import BadHeaderError, get_connection
 
 from tickets.channels.base import Channel, SendReceipt, SendRefused, SendUnknown, TryAgain
 from tickets.channels.email import files, smtp
+from tickets.channels.email.answerable import takes_answers
 from tickets.channels.email.compose import message_for
 
 if TYPE_CHECKING:
     from django.core.mail import EmailMessage
 
-    from tickets.models import Delivery
+    from tickets.models import Delivery, Ticket
 
 
 class EmailChannel(Channel):
@@ -24,7 +25,17 @@ class EmailChannel(Channel):
     replies_by = "email"
     carries_files = True
 
+    def recipient_of(self, ticket: Ticket) -> str:
+        address = super().recipient_of(ticket)
+        return address if takes_answers(address) else ""
+
+    def why_nobody(self, ticket: Ticket) -> str:
+        return _unread(ticket.requester.email) if ticket.requester else super().why_nobody(ticket)
+
     def send(self, delivery: Delivery) -> SendReceipt:
+        address = parseaddr(delivery.recipient)[1]
+        if "@" in address and not takes_answers(address):
+            raise SendRefused(_unread(address))
         try:
             message = message_for(delivery)
         except (BadHeaderError, ValueError) as error:
@@ -32,6 +43,10 @@ class EmailChannel(Channel):
         except OSError as error:
             raise TryAgain(f"A file of this reply could not be read: {_words(error)}.") from error
         return hand_over(message)
+
+
+def _unread(address: str) -> str:
+    return f"Nobody reads what is sent to {address}. Write to the customer another way."
 
 
 def hand_over(message: EmailMessage) -> SendReceipt:

@@ -20,6 +20,7 @@ HEADER_LIMIT = 20_000  # characters that are looked at of one header
 IDENTITY_LIMIT = 255
 MOST_IDENTITIES = 60  # of a thread: its beginning and its end name it
 MOST_ADDRESSES = 50
+MOST_HEADERS = 20  # of one name; a mail that means well has one
 _IDENTITY = re.compile(r"<([^<>\s]{1,998})>")
 _BARE_IDENTITY = re.compile(r"[^<>\s]{1,998}@[^<>\s]{1,255}")
 
@@ -38,7 +39,8 @@ def raw(message: Message, name: str) -> str:
 
 
 def every(message: Message, name: str) -> list[str]:
-    return [_as_sent(value) for value in message.get_all(name, [])]
+    """The first MOST_HEADERS of this name."""
+    return [_as_sent(value) for value in message.get_all(name, [])[:MOST_HEADERS]]
 
 
 def text(message: Message, name: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from email.policy import compat32
+from email.utils import parseaddr
 from functools import cache
 from typing import Any
 
@@ -148,7 +149,8 @@ def _source(recipients: list[str], service: str) -> Source:
         mailbox = Mailbox.objects.filter(address__iexact=recipient).select_related("source").first()
         if mailbox is not None:
             return mailbox.source
-        sender = Source.objects.filter(kind="email", sender__icontains=recipient).first()
+        named = Source.objects.filter(kind="email", sender__icontains=recipient).order_by("pk")
+        sender = next((one for one in named if parseaddr(one.sender)[1].lower() == recipient.lower()), None)
         if sender is not None:
             return sender
     source, _ = Source.objects.get_or_create(name=f"Mail by {service}", defaults={"kind": "email"})

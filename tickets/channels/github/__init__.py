@@ -34,7 +34,11 @@ class GithubChannel(Channel):
     links_back: ClassVar[bool] = False  # everybody reads a comment
 
     def recipient_of(self, ticket: Ticket) -> str:
-        return ticket.github.reference[:254]
+        issue: GithubIssue | None = getattr(ticket, "github", None)  # none where it was split off one
+        return issue.reference[:254] if issue else ""
+
+    def why_nobody(self, ticket: Ticket) -> str:
+        return "This ticket is no issue on GitHub: it was split off one. Answer at the ticket it came from."
 
     def send(self, delivery: Delivery) -> SendReceipt:
         issue = _issue_of(delivery)
