@@ -27,6 +27,7 @@ from tickets.models import (
     Ticket,
     excerpt_of,
 )
+from tickets.words import counted
 from triage import correlation
 from triage.queue import ring
 
@@ -34,6 +35,7 @@ CHUNK_ROWS = 500
 CHUNK_CHARACTERS = 4_000_000
 HELD = timedelta(seconds=60)  # a command that says nothing for so long is taken for dead
 SHOWN = 100_000  # characters of a refused row that are kept
+COUNTED_BY = ("kind", "encoding", "delimiter", "has_header")  # parts of a layout that say which row is which
 State, Kind = ImportRun.State, Message.Kind
 
 
@@ -46,7 +48,8 @@ class Stored:
 def begin(*, file: ImportFile, source_name: str) -> ImportRun:
     """Take up the run of this file into this source: a new one, or one that was not finished, wherever it stopped.
 
-    Whoever else is at it, perhaps long dead, stores nothing more.
+    Whoever else is at it, perhaps long dead, stores nothing more. Raises Conflict where rows of it were counted in
+    another way than they would be now: those that are left could not be told.
     """
     with transaction.atomic():
         source, _ = Source.objects.get_or_create(name=source_name, defaults={"kind": "file"})
@@ -55,6 +58,13 @@ def begin(*, file: ImportFile, source_name: str) -> ImportRun:
         if run is None:
             run = ImportRun(source=source, source_name=source.name, digest=file.digest)
             note(run, file.path.name)
+        elif run.rows_read and any(run.layout.get(part) != getattr(file.layout, part) for part in COUNTED_BY):
+            raise Conflict(
+                "read_otherwise",
+                f"{counted(run.rows_read, 'row')} of this file {'was' if run.rows_read == 1 else 'were'} read with "
+                "another header, delimiter or encoding. "
+                "Go on with the same options, or import it under another --source.",
+            )
         run.path, run.size, run.layout = str(file.path.resolve())[-500:], file.size, file.layout.to_json()
         run.state, run.finished_at, run.lease_until, run.error = State.RUNNING, None, timezone.now() + HELD, ""
         run.claim += 1

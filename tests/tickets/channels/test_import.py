@@ -112,6 +112,17 @@ def test_it_goes_on_where_it_was_stopped(here: Path, monkeypatch: pytest.MonkeyP
     assert done.finished_at is not None
 
 
+def test_it_goes_on_only_as_it_was_begun(here: Path) -> None:
+    path = write(here, HEADER + ROWS)
+    begun = importing.begin(file=ImportFile.examine(path), source_name="old desk")
+    rows, position = next(importing.chunks(ImportFile.examine(path), after=0))
+    importing.store_chunk(run=begun, rows=rows[:1], position=position)
+    with pytest.raises(CommandError, match="1 row of this file was read with another header"):
+        run(path, no_header=True, map=["title=Column 2"])
+    assert Ticket.objects.count() == 1
+    assert "2 stored" in run(path) and Ticket.objects.count() == 2
+
+
 def test_refused_rows_are_reported_with_number_reason_and_content(here: Path) -> None:
     text = (
         "id,title,body,email,created_at\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from email import message_from_bytes
 from pathlib import Path
 from typing import IO, Any
 
@@ -42,6 +43,19 @@ def test_the_files_of_a_reply_leave_with_it(tmp_path: Path) -> None:
     attached.add_files(email, [Kept("manual.pdf", tmp_path / "a")])
     (file,) = reading.read(email.message().as_bytes()).files
     assert (file.name, file.content, file.content_type) == ("manual.pdf", b"%PDF-1.7", "application/pdf")
+
+
+@pytest.mark.parametrize(
+    "content", [b"one\r\ntwo\r\n", b"one\ntwo", "Gr\u00fc\u00dfe\n".encode("latin-1"), b"From here\n.\n"]
+)
+def test_a_text_arrives_byte_for_byte(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a").write_bytes(content)
+    email = EmailMultiAlternatives(subject="x", body="y", to=["kim@example.com"])
+    attached.add_files(email, [Kept("Protok\u00f6ll.txt", tmp_path / "a", "text/plain")])
+    (part,) = [one for one in message_from_bytes(email.message().as_bytes()).walk() if one.get_filename()]
+    assert part.get_payload(decode=True) == content and part.get_content_type() == "text/plain"
+    (file,) = reading.read(email.message().as_bytes()).files
+    assert file.name == "Protok\u00f6ll.txt"
 
 
 def test_a_reply_whose_file_cannot_be_read_now_is_tried_again(

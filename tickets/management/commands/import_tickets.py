@@ -56,7 +56,11 @@ class Command(BaseCommand):
             self._try(examined, name)
             return
         with acting("command:import_tickets"):
-            self._store(importing.begin(file=examined, source_name=name), examined)
+            try:
+                run = importing.begin(file=examined, source_name=name)
+            except Conflict as error:
+                raise CommandError(error.sentence) from error
+            self._store(run, examined)
 
     def _store(self, run: ImportRun, file: ImportFile) -> None:
         try:
