@@ -14,10 +14,11 @@ from django.conf import settings  # noqa: E402
 
 from tickets.mcp.door import beside  # noqa: E402
 from tickets.urls import websocket_urlpatterns  # noqa: E402
+from triage.gate import Gate  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
-        "http": beside(http),
+        "http": beside(Gate(http)),
         "websocket": OriginValidator(
             AuthMiddlewareStack(URLRouter(websocket_urlpatterns)),
             [*settings.CSRF_TRUSTED_ORIGINS, *settings.ALLOWED_HOSTS],
