@@ -15,6 +15,8 @@ from triage.postgres import server
 ROOT = Path(__file__).resolve().parents[3]
 Manage = Callable[..., str]
 
+pytestmark = pytest.mark.timeout(400)  # whole databases are made and read
+
 
 @pytest.fixture
 def manage(open_folder: Path) -> Iterator[Manage]:

@@ -45,6 +45,8 @@ CALLS: dict[str, dict[str, Any]] = {
     "propose_reply": {"text": "Thank you for telling us."},
 }
 
+pytestmark = pytest.mark.timeout(400)  # a whole desk is started
+
 
 @pytest.fixture(scope="module")
 def desk(open_folder_factory: Callable[[], Path]) -> Iterator[RunningDesk]:

@@ -18,6 +18,7 @@ from tests.tickets.conftest import last_seen
 from tickets.actions import deliveries, replies
 from tickets.actions.attaching import add_to_draft, drafted
 from tickets.actions.errors import Conflict, Invalid
+from tickets.channels import CHANNELS
 from tickets.models import Attachment, Delivery, Message, Review, Ticket
 from triage.models import User
 
@@ -113,7 +114,10 @@ def test_a_reply_taken_back_has_its_files_again(reviewed: Ticket, agent: User) -
     assert drafted(reviewed).get().name == "answer.png"
 
 
-def test_a_reply_with_files_is_refused_where_its_door_carries_none(reviewed: Ticket, agent: User) -> None:
+def test_a_reply_with_files_is_refused_where_its_door_carries_none(
+    reviewed: Ticket, agent: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CHANNELS["github"], "recipient_of", lambda *_: "desk/app#7")
     add_to_draft(ticket=reviewed, files=[("answer.png", PNG)], by=agent)
     reviewed.source.kind = "github"
     reviewed.source.save()
