@@ -39,7 +39,10 @@ STATUS_WORDS = {
     Status.RESOLVED: ("Answered", "We have answered. If that did not help, write below and it is open again."),
     Status.CLOSED: ("Closed", "This request is closed. Write below to open it again."),
 }
-JOINED = ("Being worked on", "We work on this together with another request. Write below to add to it.")
+JOINED = (
+    "Being worked on",
+    "We work on this together with another request, and answer by e-mail. Write below to add to it.",
+)
 # Looks while typing, a minute: of one address, and of all, for each costs some work.
 KNOWN_PER_MINUTE, KNOWN_IN_ALL = 20, 600
 _text = TypeAdapter(Body)
@@ -209,9 +212,13 @@ def _turns(ticket: Ticket) -> list[Turn]:
 
 
 def _conversation(ticket: Ticket) -> MessageQuerySet:
-    """The customer's own: with what was merged of theirs, and never the words of another customer."""
-    if ticket.spam:  # who sent it is shown no difference
-        return Message.objects.filter(ticket=ticket).for_customers()
+    """The customer's own: with what was merged of theirs, and never the words of another customer.
+
+    Whoever filled in the form was given this page there and then, under whatever address they typed: a merge must not
+    show them what the person of that address wrote elsewhere. What is answered there reaches that person by mail.
+    """
+    if ticket.spam or ticket.source.kind == "form":  # who sent spam is shown no difference
+        return Message.objects.filter(ticket=ticket).for_customers().order_by("pk")
     root = ticket.merged_into
     own = root if root and root.requester_id and root.requester_id == ticket.requester_id else ticket
     return Message.objects.with_customer(own).for_customers()
@@ -220,6 +227,6 @@ def _conversation(ticket: Ticket) -> MessageQuerySet:
 def _ticket(signed: str) -> Ticket:
     try:
         public_id = signing.Signer(salt=PORTAL_SALT).unsign(signed)
-        return Ticket.everything.not_deleted().defer("embedding").get(public_id=public_id)
+        return Ticket.everything.not_deleted().select_related("source").defer("embedding").get(public_id=public_id)
     except (signing.BadSignature, Ticket.DoesNotExist) as error:
         raise Http404 from error

@@ -7,7 +7,7 @@ from django.test import Client
 
 from tests.tickets.conftest import MakeTicket
 from tickets.actions import drafts, intake, linking, merging, splitting
-from tickets.models import Link, Message, Split, Team, Ticket
+from tickets.models import Link, Message, Source, Split, Team, Ticket
 from triage.models import User
 
 HTMX = {"HX-Request": "true"}
@@ -91,7 +91,9 @@ def test_another_customer_and_a_begun_reply_are_pointed_out(
 def test_a_customer_never_sees_the_words_of_another_one(
     client: Client, agent: User, reviewed: Ticket, twin: Ticket, stranger: Ticket
 ) -> None:
+    Ticket.objects.update(source=Source.objects.create(name="Mail", kind="email"))
     for one in (twin, stranger):
+        one.refresh_from_db()
         merging.merge(ticket=one, into=reviewed, by=agent)
     intake.add_customer_message(ticket=stranger, text="Late words of Ola")
     mine = client.get(reviewed.get_status_url()).content.decode()
@@ -99,6 +101,20 @@ def test_a_customer_never_sees_the_words_of_another_one(
     assert "1,000 rows" in client.get(twin.get_status_url()).content.decode()
     theirs = client.get(stranger.get_status_url()).content.decode()
     assert "Late words of Ola" in theirs and "half way" not in theirs and "together with another" in theirs
+
+
+@pytest.mark.parametrize("form_is_root", [False, True])
+def test_who_typed_anothers_address_into_the_form_sees_nothing_of_theirs_after_a_merge(
+    client: Client, agent: User, reviewed: Ticket, twin: Ticket, form_is_root: bool
+) -> None:
+    assert twin.source.kind == "form" and twin.requester == reviewed.requester
+    reviewed.source = Source.objects.create(name="Mail", kind="email")
+    reviewed.save()
+    one, other = (reviewed, twin) if form_is_root else (twin, reviewed)
+    merging.merge(ticket=one, into=other, by=agent)
+    shown = client.get(twin.get_status_url()).content.decode()
+    assert "1,000 rows" in shown and "half way" not in shown
+    assert "half way" in client.get(reviewed.get_status_url()).content.decode()
 
 
 def test_chosen_messages_are_split_off_and_put_back(desk: Client, reviewed: Ticket) -> None:
