@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any
 
 import structlog
 from django.conf import settings
@@ -16,15 +14,11 @@ from django.http.request import split_domain_port, validate_host
 from tickets.channels.api.problems import USUAL, Problem
 from tickets.mcp.caller import SCOPE, identify, in_thread, seconds_to_wait
 from triage.correlation import current, tracing
+from triage.gate import Application, Receive, Scope, Send
 
 log = structlog.get_logger(__name__)
 PATH = "/mcp"
 MOST_SENT = 1_000_000  # bytes of a request
-
-Scope = Any  # as every ASGI server and framework types them in a way of its own
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def beside(django: Application) -> Application:
