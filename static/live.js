@@ -272,12 +272,20 @@
   document.addEventListener("htmx:beforeSwap", function (event) {
     if (isOfAnother(event.detail)) { event.detail.shouldSwap = false; return; }
     quiet = ticket !== null && event.detail.requestConfig.elt === ticket;
-    if (quiet && busy()) { event.detail.shouldSwap = false; refreshTicket(); }
+    if (quiet && (busy() || editing())) { event.detail.shouldSwap = false; refreshTicket(); }
   });
   document.addEventListener("htmx:oobBeforeSwap", function (event) {
     if (quiet && event.detail.target.id === "reply" && touched()) event.detail.shouldSwap = false;
     if (quiet && event.detail.target.id === "conversation" && document.querySelector("#conversation details.comment-edit[open]")) event.detail.shouldSwap = false;
+    if (quiet && event.detail.shouldSwap) carryOver(event.detail.target, event.detail.fragment);
   });
+  // A note that somebody began in an open form, and left to read on, goes along to the new picture.
+  function carryOver(old, fresh) {
+    old.querySelectorAll("details[open] textarea[id], details[open] select[id]").forEach(function (field) {
+      var same = fresh.querySelector("#" + field.id);
+      if (same && !field.closest("form").matches("[hx-trigger]")) same.value = field.value;
+    });
+  }
   // An answer about the ticket that was open before: what it holds has no place here.
   function isOfAnother(detail) {
     var about = /^\/tickets\/(\d+)\//.exec(detail.requestConfig.path), elt = detail.requestConfig.elt;

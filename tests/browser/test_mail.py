@@ -119,5 +119,12 @@ def test_five_turns_by_mail_are_one_ticket_and_one_thread(visit: Visit, desk: Ru
 
     assert desk.rows("SELECT count(*) FROM tickets_ticket WHERE subject = %s", SUBJECT) == [(1,)]
     assert server.inbox.unseen == []
-    ticket.locator(".mail-whole").last.locator("summary").click()
-    expect(ticket.locator(".mail-whole").last).to_contain_text("what stood there before")
+    whole = ticket.locator(".mail-whole").last
+    whole.locator("summary").click()
+    expect(whole).to_contain_text("what stood there before")
+    # It stays, read as it was, when the conversation comes anew beneath it.
+    with ticket.expect_response(lambda one: "/pieces/" in one.url):
+        other = "CASE priority WHEN 'P1' THEN 'P2' ELSE 'P1' END"
+        changed = desk.rows(f"UPDATE tickets_ticket SET priority = {other} WHERE number = %s RETURNING priority", number)
+    expect(ticket.locator("#value-priority")).to_have_value(changed[0][0])
+    expect(whole).to_contain_text("what stood there before")

