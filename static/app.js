@@ -37,6 +37,12 @@
   document.querySelectorAll(".toast").forEach(fade);
 
   // ── htmx: what went wrong is said, with the number to ask with ──
+  // htmx calls a refusal that is shown in its place (409, 422) a success: then what was typed would count as stored.
+  ["htmx:afterRequest", "htmx:afterSettle"].forEach(function (name) {
+    document.addEventListener(name, function (event) {
+      if (event.detail.xhr && event.detail.xhr.status >= 400) event.detail.successful = false;
+    }, true);
+  });
   document.addEventListener("htmx:responseError", function (event) {
     if (event.detail.elt.id === "ticket" && event.detail.xhr.status === 404) {
       toast("This ticket is with another team now. What you typed is still here, but it cannot be sent.", "warning");

@@ -40,8 +40,8 @@
     mine.onclose = function (event) {
       if (mine !== socket) return;
       lost = true;
-      retry();
-      if (event.code === 4401) probe();  // the session ended: the sign-in is shown at once; or the role is another
+      // The session ended: the sign-in is shown at once, and no socket is asked for again; or the role is another.
+      if (event.code === 4401) { drop(); probe().then(retry); } else retry();
     };
   }
   // What else a page shows of the desk has files of its own: they listen to "desk:…", and speak by window.desk.tell.
@@ -122,10 +122,10 @@
     asking = false;
     if (overheard) { overheard = false; soon(); }
   }
-  function probe() { if (!isLive()) ask("/tickets/changes/?since=" + Date.now()).catch(function () {}); }
+  function probe() { return isLive() ? Promise.resolve() : ask("/tickets/changes/?since=" + Date.now()).catch(function () {}); }
   function ask(url) {
     return fetch(url, { headers: { Accept: "application/json" }, credentials: "same-origin" }).then(function (response) {
-      if (response.redirected) { location.reload(); throw new Error("signed out"); }
+      if (response.redirected) { leaving = true; drop(); location.reload(); throw new Error("signed out"); }
       if (!response.ok) throw new Error(response.status);
       if (!isLive()) show("polling");
       return response.json();

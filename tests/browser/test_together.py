@@ -137,6 +137,22 @@ def test_what_was_typed_when_the_line_broke_is_there_after_a_reload(visit: Visit
     assert page.evaluate(kept) == 0
 
 
+def test_a_reply_that_was_not_stored_stays_as_typed_when_the_ticket_comes_anew(
+    visit: Visit, berta: Page, number: int
+) -> None:
+    page = _at(visit("/tickets/", watched=False), number)  # Chromium complains of every 422
+    editor = page.locator("#reply-text")
+    with page.expect_response(lambda one: one.url.endswith("/draft/")) as refused:
+        editor.fill("")  # to write anew; an empty draft is refused
+    assert refused.value.status == 422
+    page.locator("#comment-text").focus()
+    other = _at(berta, number)
+    other.locator("#comment-text").fill("They called about it, too.")
+    other.locator("#comment-send").click()
+    expect(page.locator("#conversation")).to_contain_text("They called about it, too.")
+    expect(editor).to_have_value("")
+
+
 def test_the_pages_of_working_together_are_accessible_and_fit_a_phone(visit: Visit, number: int) -> None:
     for theme in ("light", "dark"):
         page = visit("/tickets/", color_scheme=theme)
