@@ -5,10 +5,7 @@ What both write, the import reads back (tickets.channels.file.formats, "Triage D
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -18,12 +15,11 @@ from django.conf import settings
 from django.db.models import QuerySet, Sum
 from django.db.models.functions import Length
 
+from tickets.cells import lines, neutral
 from tickets.models import Message, Ticket
 
 PAGE = 100  # tickets
 WEIGHT = 1_000_000  # characters of threads that are held together; one thread that is longer is held alone
-# What a spreadsheet takes for a formula, in the widths that it takes for the same; quotes before it are doubled.
-_FORMULA = re.compile("^'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _ENDS = ("resolved_at", "first_replied_at", "due_at", "updated_at")
 _LABELS = ("category", "component", "team")
 _PLAIN = ("status", "priority", "submitted_priority", "tier", "severity", "effort", "sentiment", "language", "summary")
@@ -50,24 +46,24 @@ Rows = Iterator[dict[str, Any]]
 
 def as_csv(tickets: QuerySet[Ticket]) -> Iterator[bytes]:
     """UTF-8 with its mark, which spreadsheets look for; no cell is a formula. The thread is the first message alone."""
-    yield "\ufeff".encode() + _lines([COLUMNS])
+    yield "\ufeff".encode() + lines([COLUMNS])
     for page in _pages(tickets):
         firsts = _first_messages(page)
         rows = ({**_facts(ticket), "description": firsts.get(ticket.pk, "")} for ticket in page)
-        yield _lines([[_cell(row[name]) for name in COLUMNS] for row in rows])
+        yield lines([[_cell(row[name]) for name in COLUMNS] for row in rows])
 
 
 def as_json_lines(tickets: QuerySet[Ticket]) -> Iterator[bytes]:
     """An object a ticket, its whole thread under `messages`."""
     for part in _parts(tickets):
         threads = _threads(part)
-        lines = []
+        objects = []
         for ticket in part:
             thread = threads.get(ticket.pk, [])
             first = next((one["text"] for one in thread if one["kind"] == Message.Kind.INBOUND), "")
             row = {name: _json(value) for name, value in _facts(ticket).items()}
-            lines.append(json.dumps({**row, "description": first, "messages": thread}, ensure_ascii=False))
-        yield ("\n".join(lines) + "\n").encode("utf-8", "replace")
+            objects.append(json.dumps({**row, "description": first, "messages": thread}, ensure_ascii=False))
+        yield ("\n".join(objects) + "\n").encode("utf-8", "replace")
 
 
 # {format: (its word, how a file's name ends, content type, who writes it)}
@@ -75,11 +71,6 @@ WRITERS: dict[str, tuple[str, str, str, Callable[[QuerySet[Ticket]], Iterator[by
     "csv": ("CSV", "csv", "text/csv; charset=utf-8", as_csv),
     "jsonl": ("JSON Lines", "jsonl", "application/x-ndjson", as_json_lines),
 }
-
-
-def neutral(text: str) -> str:
-    """A cell that no spreadsheet runs: a quote before what it would take for a formula."""
-    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _pages(tickets: QuerySet[Ticket]) -> Iterator[list[Ticket]]:
@@ -163,9 +154,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     return neutral(",".join(value) if isinstance(value, list) else str(value))
-
-
-def _lines(rows: Sequence[Sequence[str]]) -> bytes:
-    page = io.StringIO()
-    csv.writer(page).writerows(rows)
-    return page.getvalue().encode("utf-8", "replace")

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from triage.models import Attempt
-from triage.proxies import address_of
+from triage.proxies import Address, address_of
 
 LONGEST = 3600  # seconds: no limit looks further back, and older attempts are forgotten
 _ONE_LINE = 64  # an IPv6 customer is given this many leading bits of addresses, and may use any of them
@@ -35,7 +35,11 @@ def mark(door: str, subject: str) -> str:
 
 def peer_of(request: HttpRequest) -> str:
     """Whose attempt a request is: its client's address, as ProxyMiddleware left it; for IPv6 the network of it."""
-    address = address_of(request.META.get("REMOTE_ADDR", ""))
+    return peer_at(address_of(request.META.get("REMOTE_ADDR", "")))
+
+
+def peer_at(address: Address | None) -> str:
+    """The same of an address by itself."""
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((address, _ONE_LINE), strict=False))
     return str(address or "")

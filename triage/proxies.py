@@ -29,14 +29,20 @@ class ProxyMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        peer = address_of(request.META.get("REMOTE_ADDR", ""))
-        trusted = settings.TRUSTED_PROXIES
-        if peer is not None and _is_in(peer, trusted):
-            request.META["REMOTE_ADDR"] = str(_client(peer, request.META.get("HTTP_X_FORWARDED_FOR", ""), trusted))
+        sent_by = request.META.get("REMOTE_ADDR", "")
+        peer = address_of(sent_by)
+        if peer is not None and _is_in(peer, settings.TRUSTED_PROXIES):
+            request.META["REMOTE_ADDR"] = str(client_of(sent_by, request.META.get("HTTP_X_FORWARDED_FOR", "")))
         else:
             for name in [name for name in request.META if name.startswith(_CLAIMS)]:
                 del request.META[name]
         return self.get_response(request)
+
+
+def client_of(peer: str, forwarded: str) -> Address | None:
+    """Whose a request is, by who sent it and by its X-Forwarded-For, where one of TRUSTED_PROXIES sent it."""
+    address, trusted = address_of(peer), settings.TRUSTED_PROXIES
+    return _client(address, forwarded, trusted) if address is not None and _is_in(address, trusted) else address
 
 
 def address_of(given: str) -> Address | None:

@@ -14,10 +14,12 @@ from django.db import connections
 
 from tickets.actions.errors import Refused
 from tickets.channels.api.keys import find_key
+from tickets.channels.api.limits import room_without_key
 from tickets.channels.api.problems import Problem
 from tickets.models import ApiKey
 from triage import brake
 from triage.correlation import tracing
+from triage.proxies import Address
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
@@ -46,6 +48,27 @@ def identify(given: str) -> ApiKey:
     if key is None:
         raise Problem(401)
     return key
+
+
+class TooMany(Problem):
+    """429, with the seconds to wait."""
+
+    def __init__(self, whose: str, wait: int) -> None:
+        super().__init__(429, "too_many", f"Too many requests {whose}. Wait {wait} s.")
+        self.wait = wait
+
+
+def admit(given: str, address: Address | None) -> None:
+    """Count one request over HTTP: of its key, or without one in force of its address, together with the REST API's.
+
+    Raises TooMany; Problem 401 where the key is not in force. A key is never held up by what others at its address do.
+    """
+    key = find_key(given, address)
+    if key is None:
+        room = room_without_key(brake.peer_at(address))
+        raise TooMany("without a key in force", room.wait) if room.wait else Problem(401)
+    if wait := seconds_to_wait(key):
+        raise TooMany("of this key", wait)
 
 
 def seconds_to_wait(key: ApiKey) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 
 import structlog
@@ -12,9 +13,10 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
 from tickets.channels.api.problems import USUAL, Problem
-from tickets.mcp.caller import SCOPE, identify, in_thread, seconds_to_wait
+from tickets.mcp.caller import SCOPE, TooMany, admit, in_thread
 from triage.correlation import current, tracing
 from triage.gate import Application, Receive, Scope, Send
+from triage.proxies import Address, client_of
 
 log = structlog.get_logger(__name__)
 PATH = "/mcp"
@@ -49,13 +51,11 @@ class Door:
             try:
                 _check_where_from(headers)
                 given = _given(headers)
-                wait = await in_thread(lambda: seconds_to_wait(identify(given)))
-                if wait:
-                    raise Problem(429, "too_many", f"Too many requests of this key. Wait {wait} s.")
+                await in_thread(partial(admit, given, _client(scope)))
                 if scope["method"] != "POST":  # a stream that the server would speak on, and never does
                     raise Problem(405)
             except Problem as why:
-                await _refuse(send, why, wait=wait if why.status == 429 else 0)
+                await _refuse(send, why, wait=why.wait if isinstance(why, TooMany) else 0)
                 return
             inside = await self._ready()
             await inside({**scope, "path": PATH, "raw_path": PATH.encode(), SCOPE: given}, receive, send)
@@ -97,6 +97,12 @@ class Door:
 def _given(headers: dict[str, str]) -> str:
     kind, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if kind.lower() == "bearer" else headers.get("x-api-key", "").strip()
+
+
+def _client(scope: Scope) -> Address | None:
+    """Where a request comes from, as ProxyMiddleware would tell it."""
+    forwarded = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == b"x-forwarded-for"]
+    return client_of((scope.get("client") or ("",))[0], ",".join(forwarded))
 
 
 def _check_where_from(headers: dict[str, str]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +16,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from tickets.actions import imports
 from tickets.actions.errors import Conflict, Forbidden, Invalid, Refused
+from tickets.cells import lines, neutral, neutral_json
 from tickets.channels.file.formats import key_of
 from tickets.channels.file.layout import DELIMITERS, ENCODINGS
 from tickets.channels.file.rows import FIELDS, FORMATS, Layout
@@ -127,12 +126,10 @@ def refusals(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _refused_rows(run: ImportRun) -> Iterator[bytes]:
     last = -1
-    yield "\ufeffrow,reason,content\r\n".encode()
+    yield "\ufeff".encode() + lines([("row", "reason", "content")])
     while rows := list(ImportRefusal.objects.filter(run=run, number__gt=last)[:PAGE]):
-        page = io.StringIO()
-        csv.writer(page).writerows((row.number, row.reason, row.content) for row in rows)
+        yield lines((row.number, neutral(row.reason), neutral_json(row.content)) for row in rows)
         last = rows[-1].number
-        yield page.getvalue().encode()
 
 
 def _find(pk: int) -> ImportRun:

@@ -18,7 +18,7 @@ from pytest_django import Settings
 
 from tests.github_server import GithubServer, Repo, signed
 from tests.tickets.conftest import SECRET, Hook, work_through
-from tickets.channels.github import endpoint, window
+from tickets.channels.github import endpoint, signature, window
 from tickets.models import GithubAccount, GithubEvent, GithubInstallation, GithubRepository, Message, Source, Ticket
 
 pytestmark = pytest.mark.django_db
@@ -89,13 +89,13 @@ def test_without_a_delivery_id_the_same_body_is_the_same_delivery(
 
 
 @pytest.mark.parametrize(
-    "signature",
+    "given",
     ["", "sha256=", "sha256=" + "0" * 64, "SHA256=" + "a" * 64, "sha256=" + "g" * 64, "ünicode"],
 )
 def test_a_wrong_or_missing_signature_is_refused(
-    client: Client, repository: GithubRepository, opened: dict[str, Any], signature: str
+    client: Client, repository: GithubRepository, opened: dict[str, Any], given: str
 ) -> None:
-    headers = {"X-GitHub-Event": "issues", "X-GitHub-Delivery": "1", "X-Hub-Signature-256": signature}
+    headers = {"X-GitHub-Event": "issues", "X-GitHub-Delivery": "1", "X-Hub-Signature-256": given}
     answer = post(client, json.dumps(opened).encode(), **headers)
     assert answer.status_code == 401 and answer.json()["code"] == "bad_signature"
     assert not GithubEvent.objects.exists()
@@ -147,6 +147,97 @@ def test_signatures_are_compared_in_constant_time(
     assert len(compared) == 1
 
 
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The secrets that bodies were hashed with."""
+    secrets: list[str] = []
+    real = signature.sign
+
+    def watched(secret: str, body: bytes) -> str:
+        secrets.append(secret)
+        return real(secret, body)
+
+    monkeypatch.setattr("tickets.channels.github.signature.sign", watched)
+    return secrets
+
+
+def twenty_more(account: GithubAccount) -> None:
+    for number in range(20):
+        source = Source.objects.create(name=f"acme/r{number}", kind="github")
+        GithubRepository.objects.create(
+            source=source, account=account, full_name=source.name, github_id=9_000 + number, secret=f"secret {number}"
+        )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"x": "%s"}',
+        b'{"x": "%s", "repository": {"id": 9005, "full_name": "acme/r5"}}',
+        b'{"x": "%s", "repository": {"id": 77, "full_name": "ACME/R6"}}',
+        b'"repository":{"id":9001} "repository":{"id":9002} "repository":{"id":9003} "repository":{"id":9004} %s'
+        b'"repository":{"id":9005} "repository":{"id":9006} "repository":{"id":9007} "repository":{"id":9008}',
+        b"payload=%s%%22repository%%22%%3A+%%7B%%22id%%22%%3A+9005%%7D",
+    ],
+)
+def test_a_large_body_without_a_secret_is_not_hashed_for_every_repository(
+    client: Client, account: GithubAccount, hashed: list[str], body: bytes
+) -> None:
+    twenty_more(account)
+    headers = {"X-GitHub-Event": "issues", "X-GitHub-Delivery": "1", "X-Hub-Signature-256": "sha256=" + "0" * 64}
+    assert post(client, body % (b"x" * 1_000_000), **headers).status_code == 401
+    assert len(hashed) <= 6
+
+
+def test_repositories_that_share_a_secret_are_hashed_once(
+    client: Client, account: GithubAccount, hashed: list[str]
+) -> None:
+    twenty_more(account)
+    GithubRepository.objects.update(secret="one for all")
+    headers = {"X-GitHub-Event": "issues", "X-GitHub-Delivery": "1", "X-Hub-Signature-256": "sha256=" + "0" * 64}
+    assert post(client, b"{}", **headers).status_code == 401
+    assert len(hashed) == 1
+
+
+@pytest.mark.parametrize("as_form", [False, True])
+@pytest.mark.parametrize("padded", ["before", "inside", "behind"])
+def test_a_large_signed_body_is_taken_whoever_else_is_connected(
+    client: Client,
+    account: GithubAccount,
+    repository: GithubRepository,
+    opened: dict[str, Any],
+    padded: str,
+    as_form: bool,
+) -> None:
+    twenty_more(account)
+    padding = 'x "repository": {"id": 1} ' * 20_000
+    if padded == "inside":
+        opened["issue"]["body"] = padding[:200_000]
+    content = {"before": {"a": padding, **opened}, "inside": opened, "behind": {**opened, "z": padding}}[padded]
+    text = json.dumps(content)
+    body = urlencode({"payload": text}).encode() if as_form else text.encode()
+    headers = {
+        "X-GitHub-Event": "issues",
+        "X-GitHub-Delivery": "1",
+        "X-Hub-Signature-256": signature.sign(SECRET, body),
+    }
+    kind = "application/x-www-form-urlencoded" if as_form else "application/json"
+    assert client.post(ADDRESS, body, content_type=kind, headers=headers).status_code == 202
+
+
+def test_a_large_body_of_an_app_is_taken_without_the_header_that_names_the_app(
+    hook: Hook, app: GithubAccount, github: GithubServer
+) -> None:
+    from tickets.actions import github_accounts
+
+    mine = github.repository("acme/api")
+    made, _ = github_accounts.connect(account=app, full_name="acme/api", by=None)
+    GithubRepository.objects.filter(pk=made.pk).update(github_id=mine.id)
+    mine.issue("A")
+    event = {**mine.event("issues", "opened", 1), "padding": "x" * 1_000_000}
+    assert hook("issues", event, secret="the secret of the App").status_code == 202
+
+
 def test_the_secret_of_one_repository_does_not_speak_for_another(
     hook: Hook, opened: dict[str, Any], github: GithubServer, account: GithubAccount
 ) -> None:
@@ -161,8 +252,8 @@ def test_the_secret_of_one_repository_does_not_speak_for_another(
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]", b'"text"', b"\xff\xfe", b"[" * 100_000])
 def test_a_signed_body_that_is_no_json_object_is_400(client: Client, repository: GithubRepository, body: bytes) -> None:
-    signature = "sha256=" + hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
-    headers = {"X-GitHub-Event": "issues", "X-GitHub-Delivery": "1", "X-Hub-Signature-256": signature}
+    made = signature.sign(SECRET, body)
+    headers = {"X-GitHub-Event": "issues", "X-GitHub-Delivery": "1", "X-Hub-Signature-256": made}
     answer = post(client, body, **headers)
     assert answer.status_code == 400 and answer.json()["code"] == "bad_json"
 
@@ -233,8 +324,8 @@ def test_a_webhook_that_sends_forms_is_understood_too(
     client: Client, repository: GithubRepository, opened: dict[str, Any]
 ) -> None:
     body = urlencode({"payload": json.dumps(opened)}).encode()
-    signature = "sha256=" + hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
-    headers = {"X-GitHub-Event": "issues", "X-GitHub-Delivery": "1", "X-Hub-Signature-256": signature}
+    made = signature.sign(SECRET, body)
+    headers = {"X-GitHub-Event": "issues", "X-GitHub-Delivery": "1", "X-Hub-Signature-256": made}
     answer = client.post(ADDRESS, body, content_type="application/x-www-form-urlencoded", headers=headers)
     assert answer.status_code == 202
 

@@ -99,6 +99,32 @@ def test_no_cell_is_a_formula_and_the_import_gives_the_text_back(
     assert (read.inbound.text, read.inbound.requester_name) == (text, "=cmd")
 
 
+@pytest.mark.parametrize("cut", [",", ";", "\t", "|"])
+def test_no_cell_is_a_formula_whatever_separates_them_and_the_import_gives_the_text_back(
+    desk: Client, make_ticket: MakeTicket, tmp_path: Path, cut: str
+) -> None:
+    said = [f"{before}{quotes}=1+1;" for before in (";", "\t", "|", ",", "\n") for quotes in ("", '"', "'", '""')]
+    text = "Hello" + "".join(said) + "\n- one\n'- two\n\n\n\t@three;+4 = four"
+    make_ticket("Subject;=2+2", text, requester_name="Kim;-3")
+    path = tmp_path / "tickets.csv"
+    path.write_bytes(b"".join(desk.get("/tickets/export/").streaming_content))  # type: ignore[attr-defined]
+    cells = [
+        cell for row in csv.reader(io.StringIO(path.read_text("utf-8-sig"), newline=""), delimiter=cut) for cell in row
+    ]
+    assert len(cells) > 10 and not [cell for cell in cells if cell.strip().startswith(("=", "+", "-", "@"))]
+    ((read, _),) = ImportFile.examine(path).rows()
+    assert read.inbound is not None
+    assert (read.inbound.text, read.inbound.title, read.inbound.requester_name) == (text, "Subject;=2+2", "Kim;-3")
+
+
+def test_a_spreadsheet_that_cuts_at_several_separators_finds_every_cell_quoted(
+    desk: Client, make_ticket: MakeTicket
+) -> None:
+    make_ticket("Refund;please", "Hello;there")
+    header, row = content(desk.get("/tickets/export/")).splitlines()
+    assert '"Refund;please"' in row and '"Hello;there"' in row and header.startswith('"number","url"')
+
+
 def test_what_was_exported_is_read_back_with_its_thread(desk: Client, make_ticket: MakeTicket, tmp_path: Path) -> None:
     ticket = make_ticket("Export fails", "Since Monday.", external_id="7", priority="high")
     ticket.set_status(Status.CLOSED)

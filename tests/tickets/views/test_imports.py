@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,18 @@ def test_refused_rows_are_counted_shown_and_handed_out(desk: Client) -> None:
     assert "attachment" in answer["Content-Disposition"]
     rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode("utf-8-sig"))))  # type: ignore[attr-defined]
     assert [row["row"] for row in rows] == ["2"] and '"title": "Bad"' in rows[0]["content"]
+
+
+@pytest.mark.parametrize("cut", [",", ";"])
+def test_no_cell_of_the_refused_rows_is_a_formula(desk: Client, cut: str) -> None:
+    run = upload(desk, 'title,body,email\nBad;=1+1;,"Words;-1;",kim;=2+2;\n')
+    desk.post(f"{run.get_absolute_url()}start/", form(run))
+    work()
+    text = b"".join(desk.get(f"{run.get_absolute_url()}refusals/").streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]
+    rows = list(csv.reader(io.StringIO(text), delimiter=cut))
+    assert not [cell for row in rows for cell in row if cell.startswith(("=", "-"))]
+    if cut == ",":
+        assert json.loads(rows[1][2]) == {"title": "Bad;=1+1;", "body": "Words;-1;", "email": "kim;=2+2;"}
 
 
 def test_a_stopped_import_goes_on_where_it_was(desk: Client, monkeypatch: pytest.MonkeyPatch) -> None:

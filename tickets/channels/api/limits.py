@@ -28,8 +28,12 @@ def room_for(request: HttpRequest) -> Room:
     key = found_by(request, carried(request))
     if key is not None:
         return window.take(brake.mark("api.key", str(key.pk)), Limit(settings.API_PER_WINDOW, settings.API_WINDOW))
-    mark = brake.mark("api.address", brake.peer_of(request))
-    return window.take(mark, Limit(settings.API_KEYLESS_PER_WINDOW, settings.API_WINDOW))
+    return room_without_key(brake.peer_of(request))
+
+
+def room_without_key(peer: str) -> Room:
+    """Count a request of this address (`brake.peer_of`) that has no key in force, at whichever door it guesses."""
+    return window.take(brake.mark("api.address", peer), Limit(settings.API_KEYLESS_PER_WINDOW, settings.API_WINDOW))
 
 
 class LimitMiddleware:

@@ -14,6 +14,7 @@ from typing import Any
 from django.utils import timezone
 from pydantic import ValidationError
 
+from tickets.cells import restored
 from tickets.channels.base import Inbound, clean_line, clean_text, complaints
 from tickets.channels.file import conversations
 from tickets.channels.file.conversations import Said
@@ -28,7 +29,6 @@ from triage.pipeline.types import MAX_TAGS
 __all__ = ["FIELDS", "FORMATS", "Choice", "ImportFile", "Layout", "Row", "UnreadableFile"]
 NAMES = {"text": "description", "requester_email": "email", "requester_name": "name"}
 MOST_SAID = 2_000  # messages of one thread
-_GUARDED = re.compile(r"^'(?='*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class ImportFile:
 
     def _unquoted(self, value: Any) -> Any:
         csv_of_ours = self.layout.known.unquotes and self.layout.kind == "csv"
-        return _GUARDED.sub("", value) if csv_of_ours and isinstance(value, str) else value
+        return restored(value) if csv_of_ours and isinstance(value, str) else value
 
     def _customer(self, named: dict[str, Any]) -> tuple[str, str]:
         email, name = _words(named.get("requester_email")).strip(), _words(named.get("requester_name")).strip()

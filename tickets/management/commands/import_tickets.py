@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import re
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from tickets.actions import importing
 from tickets.actions.errors import Conflict
+from tickets.cells import lines, neutral, neutral_json
 from tickets.channels.file.layout import ENCODINGS
 from tickets.channels.file.rows import FIELDS, FORMATS, Choice, ImportFile, UnreadableFile
 from tickets.management.progress import Progress
@@ -136,11 +136,10 @@ def _report(run: ImportRun, file: ImportFile) -> Path:
     stem = re.sub(r"[^\w.-]", "_", file.path.stem)[:80]
     path = Path(settings.VAR) / "imports" / f"{stem}-{file.digest[:12]}-refused.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8", errors="replace") as report:
-        writer = csv.writer(report)
-        writer.writerow(["row", "reason", "content"])
-        rows = run.refusals.values_list("number", "reason", "content")
-        writer.writerows(rows.iterator(chunk_size=500))
+    with path.open("wb") as report:
+        report.write(lines([("row", "reason", "content")]))
+        for row in run.refusals.iterator(chunk_size=500):
+            report.write(lines([(row.number, neutral(row.reason), neutral_json(row.content))]))
     return path
 
 
