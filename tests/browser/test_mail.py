@@ -125,6 +125,8 @@ def test_five_turns_by_mail_are_one_ticket_and_one_thread(visit: Visit, desk: Ru
     # It stays, read as it was, when the conversation comes anew beneath it.
     with ticket.expect_response(lambda one: "/pieces/" in one.url):
         other = "CASE priority WHEN 'P1' THEN 'P2' ELSE 'P1' END"
-        changed = desk.rows(f"UPDATE tickets_ticket SET priority = {other} WHERE number = %s RETURNING priority", number)
+        changed = desk.rows(
+            f"UPDATE tickets_ticket SET priority = {other} WHERE number = %s RETURNING priority", number
+        )
     expect(ticket.locator("#value-priority")).to_have_value(changed[0][0])
     expect(whole).to_contain_text("what stood there before")
