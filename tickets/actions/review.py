@@ -17,7 +17,7 @@ from tickets.actions.notifying import tell_leads
 from tickets.actions.promising import reckon
 from tickets.live import announce
 from tickets.models import Agent, ApiKey, Review, Status, Ticket, leads
-from tickets.models.ticket import ESCALATION, SLA
+from tickets.models.ticket import ESCALATION, SLA, STATUS
 from triage.models import User
 from triage.pipeline.types import MANUAL_REVIEW
 
@@ -130,7 +130,7 @@ def escalate(*, ticket: Ticket, reason: str, by: User | None, api_key: ApiKey | 
         refuse_if_merged(held)
         held.set_status(Status.ESCALATED)
         held.decide_escalated(True, reason)
-        held.save(update_fields=["status", "resolved_at", *ESCALATION, "updated_at"])
+        held.save(update_fields=[*STATUS, *ESCALATION, "updated_at"])
         Review.objects.create(
             ticket=held,
             suggestion=held.latest_suggestion,

@@ -13,7 +13,7 @@ from tickets.actions.promising import reckon
 from tickets.actions.review import require_decider
 from tickets.live import announce
 from tickets.models import Status, Ticket
-from tickets.models.ticket import ESCALATION, SLA
+from tickets.models.ticket import ESCALATION, SLA, STATUS
 from triage.correlation import acting
 from triage.models import User
 
@@ -35,7 +35,7 @@ def change(*, ticket: Ticket, status: Status, by: User | None) -> Ticket:
                 held.decide_escalated(status == Status.ESCALATED)
             held.set_status(status)
             reckon(held)
-            held.save(update_fields=["status", "resolved_at", *ESCALATION, *SLA, "updated_at"])
+            held.save(update_fields=[*STATUS, *ESCALATION, *SLA, "updated_at"])
             announce(held, "changed")
             if status == Status.ESCALATED:
                 tell_leads(ticket=held, by=by)
