@@ -43,7 +43,9 @@
       if (event.detail.xhr && event.detail.xhr.status >= 400) event.detail.successful = false;
     }, true);
   });
+  function autosave(event) { return event.detail.elt.id === "reply-text"; }  // told beside the editor (autosave.js)
   document.addEventListener("htmx:responseError", function (event) {
+    if (autosave(event)) return;
     if (event.detail.elt.id === "ticket" && event.detail.xhr.status === 404) {
       toast("This ticket is with another team now. What you typed is still here, but it cannot be sent.", "warning");
       return;
@@ -51,7 +53,8 @@
     var xhr = event.detail.xhr, id = xhr.getResponseHeader("X-Correlation-ID") || "";
     toast("That did not work (" + xhr.status + "). What you typed is still here. Try again; if it stays, give " + id + ".", "error");
   });
-  document.addEventListener("htmx:sendError", function () {
+  document.addEventListener("htmx:sendError", function (event) {
+    if (autosave(event)) return;
     toast("The desk cannot be reached. What you typed is still here; try again when the connection is back.", "error");
   });
   document.addEventListener("toast", function (event) { toast(event.detail.text, event.detail.level); });
@@ -97,18 +100,7 @@
     event.target.querySelectorAll("select").forEach(function (select) { if (!select.value) select.disabled = true; });
   });
 
-  // ── The reply: a saved text is the new starting point; leaving with an unsaved one asks ──
-  document.addEventListener("htmx:afterRequest", function (event) {
-    var editor = event.detail.elt;
-    if (editor.id === "reply-text" && event.detail.successful) editor.defaultValue = event.detail.requestConfig.parameters.text || editor.value;
-  });
-  document.addEventListener("htmx:beforeRequest", function (event) {
-    if (event.detail.elt.id === "reply-text") { var place = document.getElementById("draft-saved"); if (place) place.textContent = "Saving"; }
-  });
-  window.addEventListener("beforeunload", function (event) {
-    var editor = document.getElementById("reply-text");
-    if (editor && editor.value.trim() && editor.value !== editor.defaultValue && !window.desk.sending) event.preventDefault();
-  });
+  // ── A form on its way: leaving is meant (autosave.js asks otherwise) ──
   document.addEventListener("submit", function () { window.desk.sending = true; });
   document.addEventListener("htmx:afterRequest", function () { window.desk.sending = false; });
 

@@ -45,7 +45,7 @@
       if (field && timers[id] && field.value !== field.defaultValue) keep(field);
     });
   }
-  // app.js makes a stored draft the field's starting point (defaultValue); what is typed since is still to be kept.
+  // autosave.js makes a stored draft the field's starting point (defaultValue); what is typed since is still to be kept.
   document.addEventListener("htmx:afterRequest", function (event) {
     var elt = event.detail.elt, field = document.getElementById("reply-text");
     if (!event.detail.successful) return;

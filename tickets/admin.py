@@ -96,6 +96,11 @@ class TicketForm(_TicketForm):
         max_length=SUBJECT_LIMIT, required=False, help_text="A ticket with another subject is read again."
     )
 
+    def __init__(self, *args: Any, **said: Any) -> None:
+        super().__init__(*args, **said)
+        if "status" in self.fields:  # what a colleague did since the page was opened is no change of this form's
+            self.fields["status"].show_hidden_initial = True
+
     def clean_status(self) -> str:
         chosen: str = self.cleaned_data["status"]
         if chosen == Status.NEW and self.instance.status != Status.NEW:
@@ -158,7 +163,8 @@ class TicketAdmin(OfVisibleTickets):
                 review.correct(ticket=ticket, changes=decided, by=by, why="Changed in the settings.")
             if "status" in form.changed_data:
                 review.require_decider(by)
-                status.change(ticket=ticket, status=Status(values["status"]), by=by)
+                seen = form.data.get(form.add_initial_prefix("status"), "")
+                status.change(ticket=ticket, status=Status(values["status"]), by=by, seen=seen)
             if "assignee" in form.changed_data:
                 review.require_decider(by)
                 assignment.assign(ticket=ticket, to=values["assignee"], by=by)

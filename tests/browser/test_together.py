@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Visit, live, sign_in
 from tests.browser.test_pages import violations
@@ -32,6 +32,8 @@ def berta(visit: Visit, desk: RunningDesk) -> Page:
 
 @pytest.fixture
 def number(desk: RunningDesk) -> int:
+    unread = "SELECT count(*) FROM tickets_ticket WHERE triage_state IN ('submitted', 'processing')"
+    wait_for(lambda: desk.rows(unread) == [(0,)], seconds=60, what="every demo ticket is read")
     found: int = desk.rows("SELECT max(number) FROM tickets_ticket WHERE status = 'in_review'")[0][0]
     return found
 
@@ -108,14 +110,50 @@ def test_a_merge_is_seen_by_a_colleague_at_once_and_undone(
     assert after == before
 
 
+def test_a_draft_that_is_not_stored_says_so_and_why_and_is_tried_again(
+    visit: Visit, desk: RunningDesk, number: int
+) -> None:
+    page, saved = _at(visit("/tickets/", watched=False), number), "SELECT text FROM tickets_draft WHERE ticket_id = %s"
+    answers = [503, 500, None]
+
+    def answer(route: Route) -> None:
+        if not answers:
+            route.continue_()
+        elif (status := answers.pop(0)) is None:
+            route.abort()
+        else:
+            route.fulfill(status=status, headers={"Retry-After": "1"}, body="")
+
+    page.route("**/draft/", answer)
+    state, editor = page.locator("#draft-saved"), page.locator("#reply-text")
+    editor.fill("Not lost")
+    expect(state).to_have_text(re.compile("Not saved. The desk has too much to do just now. Your text is kept here"))
+    expect(state).to_have_text(re.compile(r"Not saved. Something broke on the desk \(500\)"))  # tried again by itself
+    expect(state).to_have_text(re.compile("Not saved. The desk cannot be reached. Your text is kept here"))
+    assert violations(page) == []
+    page.evaluate("window.dispatchEvent(new Event('online'))")
+    expect(state).to_have_text("Saved")
+    assert desk.rows(saved, number) == [("Not lost",)]
+    expect(page.locator(".toast-error")).to_have_count(0)
+
+    # Refused in words: not tried again.
+    desk.rows("UPDATE tickets_draft SET version = version + 5 WHERE ticket_id = %s RETURNING version", number)
+    editor.fill("Too late")
+    expect(state).to_have_text(re.compile("Not saved. The draft was changed by .* Your text is still in the editor"))
+    expect(editor).to_have_value("Too late")
+    assert desk.rows(saved, number) == [("Not lost",)]
+
+
 def test_what_was_typed_when_the_line_broke_is_there_after_a_reload(visit: Visit, berta: Page, number: int) -> None:
     page = _at(visit("/tickets/", watched=False), number)
     page.context.set_offline(True)
     page.locator("#reply-text").fill("Half a reply, and then the train")
     page.locator("#comment-text").fill("Half a comment")
-    expect(page.locator(".toast-error").first).to_be_visible()  # the draft could not be stored
+    expect(page.locator("#draft-saved")).to_contain_text("Not saved. The desk cannot be reached")
+    page.route("**/draft/", lambda route: route.abort())  # else it would be stored as soon as the line is back
     page.context.set_offline(False)
     page.reload()
+    page.unroute("**/draft/")
     expect(page.locator("#kept-reply")).to_contain_text(re.compile(r"Your unsaved text of \d\d:\d\d is here"))
     assert violations(page) == []
     page.locator("#reply-text-restore").click()

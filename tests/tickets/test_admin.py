@@ -5,6 +5,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
+from tickets.actions import status
 from tickets.models import Agent, Event, Review, Source, Status, Team, Ticket
 from triage.models import User
 
@@ -67,6 +68,17 @@ def test_a_status_changed_here_keeps_its_time(admin: Client, reviewed: Ticket) -
     _change(admin, reviewed, status="closed")
     assert reviewed.status == Status.CLOSED
     assert reviewed.resolved_at is not None
+
+
+def test_a_page_that_is_overtaken_does_not_give_a_status_back(admin: Client, reviewed: Ticket) -> None:
+    shown = admin.get(reverse("admin:tickets_ticket_change", args=[reviewed.pk])).content.decode()
+    assert 'name="initial-status" value="in_review"' in shown
+    opened = {"status": "in_review", "initial-status": "in_review"}
+    status.change(ticket=reviewed, status=Status.RESOLVED, by=None)
+    _change(admin, reviewed, **opened, priority="P1")
+    assert (reviewed.status, reviewed.priority) == (Status.RESOLVED, "P1")
+    _change(admin, reviewed, **opened | {"status": "closed"})
+    assert reviewed.status == Status.RESOLVED
 
 
 def test_nothing_is_decided_by_saving_without_a_change(admin: Client, reviewed: Ticket) -> None:

@@ -19,7 +19,7 @@ from tickets.actions.errors import Conflict, Invalid
 from tickets.actions.joined import refuse_if_merged
 from tickets.actions.review import may_decide
 from tickets.models import Agent, Lane, Status, Ticket
-from tickets.models.ticket import ESCALATION, TicketQuerySet
+from tickets.models.ticket import ESCALATION, STATUS, TicketQuerySet
 from tickets.words import counted
 from triage.models import User
 
@@ -134,7 +134,7 @@ class Assign(Alteration):
 class ChangeStatus(Alteration):
     """`value` is a status; "reopen" leaves those alone that are open."""
 
-    columns, key = ("status", "resolved_at", *ESCALATION), "status"
+    columns, key = (*STATUS, *ESCALATION), "status"
 
     @classmethod
     def accepted(cls, given: str, by: User) -> tuple[Any, str]:
@@ -160,6 +160,7 @@ class ChangeStatus(Alteration):
         return {
             "status": ticket.status,
             "resolved_at": _moment(ticket.resolved_at),
+            "until": _moment(ticket.snoozed_until),
             "escalated": ticket.escalated,
             "reason": ticket.escalation_reason,
             "how": ticket.provenance.get("escalated"),
@@ -168,6 +169,8 @@ class ChangeStatus(Alteration):
     def put_back(self, ticket: Ticket, before: Held) -> None:
         refuse_if_merged(ticket)
         ticket.status, ticket.resolved_at = before["status"], _parsed(before["resolved_at"])
+        if "until" in before:  # older runs did not touch it
+            ticket.snoozed_until = _parsed(before["until"])
         ticket.escalated, ticket.escalation_reason = before["escalated"], before["reason"]
         if before["how"] is None:
             ticket.provenance.pop("escalated", None)

@@ -20,7 +20,7 @@ from tickets.actions.review import DECIDED_BY_PEOPLE, may_decide
 from tickets.colleagues import colleagues_of, leads_of, members_of
 from tickets.live import announce
 from tickets.models import Draft, Macro, Rule, Status, Ticket, Webhook, WebhookCall
-from tickets.models.ticket import ESCALATION
+from tickets.models.ticket import ESCALATION, STATUS
 from tickets.models.webhook import RULE_FIRED
 from tickets.rules.spec import Deed
 from triage import correlation
@@ -199,7 +199,7 @@ class ChangeStatus(Doing):
     @classmethod
     def act(cls, deed: Deed, ticket: Ticket, rule: Rule, kind: str) -> str:
         ticket.set_status(Status(deed.values[0]))
-        ticket.save(update_fields=["status", "resolved_at", "updated_at"])
+        ticket.save(update_fields=[*STATUS, "updated_at"])
         announce(ticket, "changed")
         return ""
 
@@ -226,7 +226,7 @@ class Escalate(Doing):
     def act(cls, deed: Deed, ticket: Ticket, rule: Rule, kind: str) -> str:
         ticket.set_status(Status.ESCALATED)
         ticket.escalated, ticket.escalation_reason = True, deed.text.strip()[:300]
-        ticket.save(update_fields=["status", "resolved_at", *ESCALATION, "updated_at"])
+        ticket.save(update_fields=[*STATUS, *ESCALATION, "updated_at"])
         announce(ticket, "changed")
         tell_leads(ticket=ticket)
         return ""

@@ -15,11 +15,9 @@ from tickets.actions.joined import hold, require_sight
 from tickets.actions.review import require_decider
 from tickets.live import announce
 from tickets.models import Draft, Merge, Message, Status, Ticket, TriageState
-from tickets.models.ticket import SUBMISSION
+from tickets.models.ticket import STATUS, SUBMISSION
 from triage.models import User
 from triage.queue import ring
-
-_STATE = ("status", "resolved_at", "snoozed_until")
 
 
 def merge(*, ticket: Ticket, into: Ticket, by: User) -> Merge:
@@ -98,7 +96,7 @@ def _before(one: Ticket, other: Ticket) -> dict[str, Any]:
 
 
 def _state(ticket: Ticket) -> dict[str, Any]:
-    moments = {name: getattr(ticket, name) for name in _STATE[1:]}
+    moments = {name: getattr(ticket, name) for name in STATUS[1:]}
     return {"status": ticket.status, **{name: at.isoformat() if at else None for name, at in moments.items()}}
 
 
@@ -110,10 +108,10 @@ def _close(one: Ticket, other: Ticket) -> None:
         one.claim += 1
     one.set_status(Status.CLOSED)
     one.merged_into, one.snoozed_until = other, None
-    one.save(update_fields=["merged_into", *_STATE, "triage_state", "lease_until", "claim", "updated_at"])
+    one.save(update_fields=["merged_into", *STATUS, "triage_state", "lease_until", "claim", "updated_at"])
     if was_open and not other.is_open:
         other.set_status(Status.IN_REVIEW)
-        other.save(update_fields=["status", "resolved_at", "updated_at"])
+        other.save(update_fields=[*STATUS, "updated_at"])
 
 
 def _read_anew(ticket: Ticket, *, stale: bool) -> None:
@@ -164,7 +162,7 @@ def _open_again(one: Ticket, before: dict[str, Any]) -> None:
         one.snoozed_until = None
         one.submit(lane=None)
         Draft.objects.filter(ticket=one).update(stale=True)
-    one.save(update_fields=["merged_into", *_STATE, *SUBMISSION])
+    one.save(update_fields=["merged_into", *STATUS, *SUBMISSION])
     if one.triage_state == TriageState.SUBMITTED:
         ring("interactive")
 

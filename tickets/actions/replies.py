@@ -33,7 +33,7 @@ from tickets.models import (
     Suggestion,
     Ticket,
 )
-from tickets.models.ticket import SLA
+from tickets.models.ticket import SLA, STATUS
 from triage import correlation
 from triage.models import User
 from triage.queue import ring
@@ -119,11 +119,12 @@ def take_back(*, delivery: Delivery, by: User) -> Draft:
         reply.delete()
         Attachment.objects.filter(message=message).update(message=None)  # with the draft again
         message.delete()
-        if reply.snoozed_until is not None and held.snoozed_until == reply.snoozed_until:
-            held.snoozed_until = _put_off_before(held, reply.snoozed_until)
+        until = held.snoozed_until
+        if reply.snoozed_until is not None and until == reply.snoozed_until:
+            until = _put_off_before(held, reply.snoozed_until)
         if not held.messages.filter(kind=Message.Kind.OUTBOUND).exists():
             held.first_replied_at = None
-        _become(held, Status(held.status if draft.stale or _was_moved_on(held) else reply.status_before))
+        _become(held, Status(held.status if draft.stale or _was_moved_on(held) else reply.status_before), until)
         announce(held, "reply")
     return draft
 
@@ -142,15 +143,16 @@ def _put_off_before(ticket: Ticket, until: datetime) -> datetime | None:
 
 def _answered(ticket: Ticket, *, keep_open: bool, snooze_until: datetime | None) -> None:
     ticket.first_replied_at = ticket.first_replied_at or timezone.now()
-    ticket.snoozed_until = snooze_until or ticket.snoozed_until
-    _become(ticket, Status.WAITING if keep_open or snooze_until else Status.RESOLVED)
+    status = Status.WAITING if keep_open or snooze_until else Status.RESOLVED
+    _become(ticket, status, snooze_until or ticket.snoozed_until)
     announce(ticket, "reply")
 
 
-def _become(ticket: Ticket, status: Status) -> None:
+def _become(ticket: Ticket, status: Status, until: datetime | None) -> None:
     ticket.set_status(status)
+    ticket.snoozed_until = until
     reckon(ticket)
-    ticket.save(update_fields=["status", "resolved_at", "first_replied_at", "snoozed_until", *SLA, "updated_at"])
+    ticket.save(update_fields=[*STATUS, "first_replied_at", *SLA, "updated_at"])
 
 
 def _held(number: int) -> Ticket:

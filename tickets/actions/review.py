@@ -14,10 +14,11 @@ from tickets.actions.errors import Conflict, Forbidden, Invalid
 from tickets.actions.joined import refuse_if_merged
 from tickets.actions.learning import remember
 from tickets.actions.notifying import tell_leads
+from tickets.actions.overtaken import refuse_if_moved
 from tickets.actions.promising import reckon
 from tickets.live import announce
 from tickets.models import Agent, ApiKey, Review, Status, Ticket, leads
-from tickets.models.ticket import ESCALATION, SLA
+from tickets.models.ticket import ESCALATION, SLA, STATUS
 from triage.models import User
 from triage.pipeline.types import MANUAL_REVIEW
 
@@ -115,10 +116,10 @@ def accept(
         return correct(ticket=held, changes=changes, by=by, api_key=api_key) if changes else held
 
 
-def escalate(*, ticket: Ticket, reason: str, by: User | None, api_key: ApiKey | None = None) -> Ticket:
+def escalate(*, ticket: Ticket, reason: str, by: User | None, api_key: ApiKey | None = None, seen: str = "") -> Ticket:
     """Put the ticket into the escalated queue. It is not resolved by that.
 
-    `by` is None only where an API key that acts for nobody does it.
+    `by` is None only where an API key that acts for nobody does it. `seen` is as for tickets.actions.status.change.
     """
     if by is not None or api_key is None:
         require_decider(by)
@@ -128,9 +129,10 @@ def escalate(*, ticket: Ticket, reason: str, by: User | None, api_key: ApiKey | 
     with transaction.atomic():
         held = Ticket.objects.select_for_update(of=("self",)).get(pk=ticket.pk)
         refuse_if_merged(held)
+        refuse_if_moved(held, seen)
         held.set_status(Status.ESCALATED)
         held.decide_escalated(True, reason)
-        held.save(update_fields=["status", "resolved_at", *ESCALATION, "updated_at"])
+        held.save(update_fields=[*STATUS, *ESCALATION, "updated_at"])
         Review.objects.create(
             ticket=held,
             suggestion=held.latest_suggestion,

@@ -9,17 +9,20 @@ from django.utils import timezone
 from tickets.actions.errors import Invalid
 from tickets.actions.joined import refuse_if_merged
 from tickets.actions.notifying import tell_leads
+from tickets.actions.overtaken import refuse_if_moved
 from tickets.actions.promising import reckon
 from tickets.actions.review import require_decider
 from tickets.live import announce
 from tickets.models import Status, Ticket
-from tickets.models.ticket import ESCALATION, SLA
+from tickets.models.ticket import ESCALATION, SLA, STATUS
 from triage.correlation import acting
 from triage.models import User
 
 
-def change(*, ticket: Ticket, status: Status, by: User | None) -> Ticket:
+def change(*, ticket: Ticket, status: Status, by: User | None, seen: str = "") -> Ticket:
     """Escalate, close, resolve, reopen or set to waiting. `new` is the machine's word: nobody sets it.
+
+    `seen` is the status that the person saw, if they saw one: raises Conflict when it is another meanwhile.
 
     Escalated, or taken back from there into review, the ticket stays so: the machine's next reading does not move it.
     """
@@ -30,12 +33,13 @@ def change(*, ticket: Ticket, status: Status, by: User | None) -> Ticket:
     with transaction.atomic():
         held = Ticket.objects.select_for_update(of=("self",)).get(pk=ticket.pk)
         refuse_if_merged(held)
+        refuse_if_moved(held, seen, status)
         if held.status != status:
             if Status.ESCALATED in (status, held.status) and status in (Status.ESCALATED, Status.IN_REVIEW):
                 held.decide_escalated(status == Status.ESCALATED)
             held.set_status(status)
             reckon(held)
-            held.save(update_fields=["status", "resolved_at", *ESCALATION, *SLA, "updated_at"])
+            held.save(update_fields=[*STATUS, *ESCALATION, *SLA, "updated_at"])
             announce(held, "changed")
             if status == Status.ESCALATED:
                 tell_leads(ticket=held, by=by)

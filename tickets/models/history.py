@@ -61,6 +61,16 @@ def changes_of(
     return [change for deed in reversed(deeds) for change in deed]
 
 
+def moved_last(ticket: Ticket) -> tuple[str, datetime] | None:
+    """Who gave the ticket the status that it has, by name, and when; None where it has had no other."""
+    events = Event.objects.filter(pgh_obj_id=ticket.pk).order_by("pgh_id")
+    before = events.exclude(status=ticket.status).last()
+    event = events.filter(pgh_id__gt=before.pgh_id).first() if before else None
+    if event is None:
+        return None
+    return _people([event], ()).get(event.actor) or _machine_label(event.actor), event.pgh_created_at
+
+
 def _join(join: JoinEvent, label: str) -> Change:
     before, after = (join.told, None) if join.ended else (None, join.told)
     return Change(join.at, join.actor, label, join.what, before, after, join.correlation_id, 0)

@@ -353,7 +353,12 @@ class Ticket(Work):
         return None if held == "" else held
 
     def set_status(self, status: Status) -> None:
-        """Move to `status`; keeps `resolved_at` in step. The caller saves `status` and `resolved_at`."""
+        """Move to `status`; keeps `resolved_at` in step. The caller saves the fields of STATUS.
+
+        What had ended and is work again is not put off any more: else nobody would see it before that time.
+        """
+        if self.status in ENDED and status not in ENDED:
+            self.snoozed_until = None
         self.status = status
         if status not in ENDED:
             self.resolved_at = None
@@ -361,7 +366,12 @@ class Ticket(Work):
             self.resolved_at = timezone.now()
 
     def decide_escalated(self, escalated: bool, reason: str = "") -> None:
-        """Keep what a person says about it. The caller saves the fields of ESCALATION."""
+        """Keep what a person says about it. The caller saves the fields of ESCALATION and STATUS.
+
+        Whoever escalates a ticket that is put off wants it seen now.
+        """
+        if escalated:
+            self.snoozed_until = None
         self.escalated, self.escalation_reason = escalated, reason
         self.provenance["escalated"] = {"engine": "person"}
 
@@ -394,6 +404,7 @@ class Ticket(Work):
         self.sla_look_at = look_at(promises, now)
 
 
+STATUS = ("status", "resolved_at", "snoozed_until")
 SLA = ("sla", "due_at", "sla_look_at")
 ESCALATION = ("escalated", "escalation_reason", "provenance")
 SUBMISSION = ("triage_state", "read_with", "attempts", "error", "lease_until", "not_before", "lane", "updated_at")

@@ -21,7 +21,12 @@ from tickets.views.ticket import done, refused, seen
 def escalation(request: HttpRequest, number: int) -> HttpResponse:
     ticket = seen(request, number)
     try:
-        review.escalate(ticket=ticket, reason=request.POST.get("reason", ""), by=person(request))
+        review.escalate(
+            ticket=ticket,
+            reason=request.POST.get("reason", ""),
+            by=person(request),
+            seen=request.POST.get("seen", ""),
+        )
     except Refused as why:
         return refused(request, ticket, why)
     return done(request, ticket, f"#{number} is escalated.")
@@ -30,13 +35,14 @@ def escalation(request: HttpRequest, number: int) -> HttpResponse:
 @require_POST
 @login_required
 def change_status(request: HttpRequest, number: int) -> HttpResponse:
+    """`status` is the one wanted, `seen` the one that was shown. Fragments: the pieces with the reply."""
     ticket = seen(request, number)
     wanted = request.POST.get("status", "")
     try:
         require_decider(person(request))
         if wanted not in Status.values:
             raise Invalid("not_a_choice", "Choose a status.", field="status")
-        status.change(ticket=ticket, status=Status(wanted), by=person(request))
+        status.change(ticket=ticket, status=Status(wanted), by=person(request), seen=request.POST.get("seen", ""))
     except Refused as why:
         return refused(request, ticket, why)
     return done(request, ticket, f"#{number}: {status_word(wanted).lower()}.", also=["reply"])

@@ -108,7 +108,8 @@ def refused(request: HttpRequest, ticket: Ticket, why: Refused, *, typed: str = 
     if request.headers.get("HX-Request"):
         # htmx swaps 409 and 422 only; a 403 is told in place all the same
         status = 422 if status == 403 else status
-        told = {"why": why, "ticket": ticket, "status": status, "oob": True} | _flags(why)
+        told = {"why": why, "ticket": ticket, "status": status, "oob": True, "autosave": "quiet" in request.POST}
+        told |= _flags(why)
         return render(request, "tickets/_refused.html", told, status=status)
     context = context_of(seen(request, ticket.number), person(request)) | {"refused": why, "typed": typed}
     context |= _flags(why)

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils import timezone
 
+from tests.tickets.conftest import MakeTicket
+from tests.tickets.ruling import fire_all, make_rule
 from tickets import tasks
-from tickets.actions import intake, snoozing, status
+from tickets.actions import bulk, intake, merging, replies, review, snoozing, status
+from tickets.actions.drafts import last_inbound
 from tickets.actions.errors import Conflict, Forbidden, Invalid
-from tickets.models import Event, Notification, Status, Ticket
+from tickets.models import BulkRun, Event, Notification, Status, Ticket
+from tickets.models.history import changes_of
 from triage.correlation import acting
 from triage.models import User
 
@@ -107,3 +112,69 @@ def test_it_can_be_taken_up_before_its_time(agent: User, auditor: User, reviewed
     with pytest.raises(Forbidden):
         snoozing.wake(ticket=reviewed, by=auditor)
     assert snoozing.wake(ticket=reviewed, by=agent).snoozed_until is None
+
+
+def _reopened_by_a_person(ticket: Ticket, by: User) -> None:
+    status.change(ticket=ticket, status=Status.IN_REVIEW, by=by)
+
+
+def _escalated(ticket: Ticket, by: User) -> None:
+    review.escalate(ticket=ticket, reason="A lawyer wrote.", by=by)
+
+
+def _reopened_with_others(ticket: Ticket, by: User) -> None:
+    chosen = Ticket.objects.filter(pk=ticket.pk)
+    bulk.start(kind="status", given="reopen", tickets=chosen, chosen="one", by=by)
+
+
+def _reopened_by_a_rule(ticket: Ticket, by: User) -> None:
+    make_rule(by, {"do": "status", "values": ["in_review"]}, conditions=[])
+    review.correct(ticket=ticket, changes={"priority": "P1"}, by=by)
+    fire_all()
+
+
+def _another_is_merged_into_it(ticket: Ticket, by: User) -> None:
+    merging.merge(ticket=Ticket.objects.exclude(pk=ticket.pk).get(), into=ticket, by=by)
+
+
+@pytest.mark.parametrize(
+    "bring_back",
+    [_reopened_by_a_person, _escalated, _reopened_with_others, _reopened_by_a_rule, _another_is_merged_into_it],
+)
+def test_what_ended_while_it_was_put_off_and_is_work_again_is_seen_at_once(
+    lead: User, reviewed: Ticket, make_ticket: MakeTicket, bring_back: Callable[[Ticket, User], None]
+) -> None:
+    make_ticket(title="Another")
+    until = _put_off(reviewed, lead).snoozed_until
+    status.change(ticket=reviewed, status=Status.RESOLVED, by=lead)
+    bring_back(reviewed, lead)
+    reviewed.refresh_from_db()
+    assert reviewed.is_open and reviewed.snoozed_until is None
+    ended = [change for change in changes_of(reviewed) if change.field == "snoozed_until" and change.after is None]
+    assert [change.before for change in ended] == [until]
+
+
+def test_what_is_put_off_and_escalated_is_seen_at_once(agent: User, reviewed: Ticket) -> None:
+    _put_off(reviewed, agent)
+    assert review.escalate(ticket=reviewed, reason="A lawyer wrote.", by=agent).snoozed_until is None
+    reviewed.refresh_from_db()
+    assert reviewed.snoozed_until is None
+
+
+def test_reopened_with_others_and_taken_back_it_is_as_it_was(agent: User, reviewed: Ticket) -> None:
+    until = _put_off(reviewed, agent).snoozed_until
+    status.change(ticket=reviewed, status=Status.RESOLVED, by=agent)
+    _reopened_with_others(reviewed, agent)
+    bulk.undo(run=BulkRun.objects.get(), by=agent)
+    reviewed.refresh_from_db()
+    assert (reviewed.status, reviewed.snoozed_until) == (Status.RESOLVED, until)
+
+
+def test_a_reply_taken_back_leaves_it_put_off_as_before(agent: User, reviewed: Ticket) -> None:
+    until = _put_off(reviewed, agent).snoozed_until
+    reply = replies.approve(
+        ticket=reviewed, text="Done.", version=1, answers=last_inbound(reviewed), by=agent, undo_seconds=10
+    )
+    replies.take_back(delivery=reply, by=agent)
+    reviewed.refresh_from_db()
+    assert reviewed.is_open and reviewed.snoozed_until == until

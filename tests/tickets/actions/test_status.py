@@ -7,9 +7,10 @@ import pytest
 from django.db import connections, transaction
 from django.utils import timezone
 
-from tickets.actions import assignment, bulk, conversation, status
-from tickets.actions.errors import Forbidden, Invalid
+from tickets.actions import assignment, bulk, conversation, review, status
+from tickets.actions.errors import Conflict, Forbidden, Invalid
 from tickets.models import Status, Team, Ticket
+from triage.correlation import acting
 from triage.models import User
 
 
@@ -99,3 +100,30 @@ def test_an_auditor_comments_closes_and_assigns_nothing(reviewed: Ticket, audito
         assignment.assign(ticket=reviewed, to=None, by=auditor)
     reviewed.refresh_from_db()
     assert reviewed.status == Status.IN_REVIEW and not reviewed.messages.filter(kind="comment").exists()
+
+
+def test_who_presses_another_button_at_once_is_told_and_nothing_changes(
+    reviewed: Ticket, agent: User, lead: User
+) -> None:
+    with acting(f"user:{agent.pk}"):
+        status.change(ticket=reviewed, status=Status.RESOLVED, by=agent, seen="in_review")
+    with pytest.raises(Conflict, match=rf"{agent.label} set this ticket to resolved at \d\d:\d\d"):
+        status.change(ticket=reviewed, status=Status.CLOSED, by=lead, seen="in_review")
+    with pytest.raises(Conflict, match=f"{agent.label} set this ticket to resolved"):
+        review.escalate(ticket=reviewed, reason="A lawyer wrote.", by=lead, seen="in_review")
+    reviewed.refresh_from_db()
+    assert (reviewed.status, reviewed.escalated) == (Status.RESOLVED, False)
+    status.change(ticket=reviewed, status=Status.RESOLVED, by=lead, seen="in_review")  # both wanted the same
+    status.change(ticket=reviewed, status=Status.CLOSED, by=lead)  # who saw none is not asked
+
+
+def test_the_reason_of_who_escalated_first_stays(reviewed: Ticket, agent: User, lead: User) -> None:
+    review.escalate(ticket=reviewed, reason="A lawyer wrote.", by=agent, seen="in_review")
+    with pytest.raises(Conflict):
+        review.escalate(ticket=reviewed, reason="It is about money.", by=lead, seen="in_review")
+    reviewed.refresh_from_db()
+    assert reviewed.escalation_reason == "A lawyer wrote."
+
+
+def test_that_the_machine_has_read_it_meanwhile_stands_in_nobodys_way(reviewed: Ticket, agent: User) -> None:
+    assert status.change(ticket=reviewed, status=Status.CLOSED, by=agent, seen="new").status == Status.CLOSED

@@ -8,8 +8,9 @@ from django.test import Client
 from django.utils import timezone
 
 from tests.tickets.conftest import MakeTicket, last_seen
-from tickets.actions import conversation, drafts, intake, replies, review
+from tickets.actions import conversation, drafts, intake, replies, review, status
 from tickets.models import Delivery, Draft, Message, Status, Ticket
+from triage.correlation import acting
 from triage.models import User
 
 HTMX = {"HX-Request": "true"}
@@ -294,6 +295,21 @@ def test_closing_and_reopening(desk: Client, reviewed: Ticket) -> None:
     desk.post(f"/tickets/{reviewed.number}/status/", {"status": "in_review"})
     reviewed.refresh_from_db()
     assert reviewed.status == Status.IN_REVIEW
+
+
+def test_a_button_pressed_on_a_page_that_is_overtaken_does_nothing_and_says_who_was_quicker(
+    desk: Client, lead: User, reviewed: Ticket
+) -> None:
+    shown = desk.get(reviewed.get_absolute_url()).content.decode()
+    assert shown.count('name="seen" value="in_review"') == 2  # the buttons, and escalating
+    with acting(f"user:{lead.pk}"):
+        status.change(ticket=reviewed, status=Status.RESOLVED, by=lead)
+    for address, said in (("status", {"status": "closed"}), ("escalation", {"reason": "Money"})):
+        answer = desk.post(f"/tickets/{reviewed.number}/{address}/", {"seen": "in_review", **said})
+        assert answer.status_code == 409
+        assert f"{lead.label} set this ticket to resolved" in answer.content.decode()
+    reviewed.refresh_from_db()
+    assert reviewed.status == Status.RESOLVED
 
 
 def test_taking_a_ticket_and_letting_it_go(desk: Client, agent: User, reviewed: Ticket) -> None:
