@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import ProtectedError
 
 from tickets.actions.errors import Conflict, Invalid
+from tickets.actions.marking import mark_of, refuse_if_changed, refuse_if_gone
 from tickets.actions.review import require_lead
 from tickets.models import Calendar, Holiday, Team
 from triage.models import User
@@ -24,8 +25,13 @@ def save_calendar(
     hours: Sequence[str],
     holidays: Mapping[date, str],
     by: User,
+    seen: str = "",
 ) -> Calendar:
-    """Make a calendar, or change one: `holidays` are all of its free days from then on. Raises Invalid."""
+    """Make a calendar, or change one: `holidays` are all of its free days from then on.
+
+    `seen` is the mark of what the person changed from, if they saw it. Raises Invalid, or Conflict where somebody
+    changed or deleted it meanwhile.
+    """
     require_lead(by)
     kept = calendar or Calendar()
     kept.name, kept.time_zone, kept.hours = name.replace("\x00", "").strip(), time_zone, list(hours)
@@ -35,6 +41,10 @@ def save_calendar(
         field, said = next(iter(error.message_dict.items()))
         raise Invalid("invalid", said[0], field=field) from error
     with transaction.atomic():
+        if kept.pk is not None:
+            stored = Calendar.objects.select_for_update().filter(pk=kept.pk).first()
+            refuse_if_gone(stored)
+            refuse_if_changed(seen, calendar_mark(stored), mark_of(kept, sorted(holidays.items())))
         kept.save()
         kept.holidays.exclude(on__in=holidays).delete()
         rows = [Holiday(calendar=kept, on=day, name=name) for day, name in holidays.items()]
@@ -43,6 +53,11 @@ def save_calendar(
         )
         ring("batch")
     return kept
+
+
+def calendar_mark(calendar: Calendar | None) -> str:
+    """What a calendar says, its free days too, as a mark (tickets.actions.marking)."""
+    return mark_of(calendar, sorted(calendar.holidays.values_list("on", "name"))) if calendar else ""
 
 
 def delete_calendar(*, calendar: Calendar, by: User) -> None:

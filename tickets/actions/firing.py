@@ -44,7 +44,7 @@ def claim(limit: int) -> list[Claimed]:
         waiting = RuleCause.objects.due(now).order_by("pk")
         taken = list(waiting.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[:limit])
         mine = RuleCause.objects.filter(pk__in=taken)
-        mine.update(state=State.WORKING, attempts=F("attempts") + 1, claim=F("claim") + 1, lease_until=now + LEASE)
+        mine.update(state=State.WORKING, claim=F("claim") + 1, lease_until=now + LEASE)
         return [Claimed(*each) for each in mine.order_by("pk").values_list("pk", "claim")]
 
 
@@ -71,11 +71,26 @@ def fire(claimed: Claimed) -> None:
     undone and kept with its firing, and the next one has its turn.
     """
     try:
-        with transaction.atomic():
-            _fire(claimed)
+        if _begin(claimed):
+            with transaction.atomic():
+                _fire(claimed)
     except Exception as error:
         log.exception("rules_broke", cause=claimed.pk)
         _retry_or_fail(claimed, f"{type(error).__name__} while rules were judged.")
+
+
+def _begin(claimed: Claimed) -> bool:
+    """Count the attempt before it is made, so that what ends its worker, by its memory or a crash, ends some time.
+
+    Not at the claim: those that were claimed along with it and never begun would be given up, too.
+    """
+    held = _held(claimed)
+    if held.filter(attempts__lt=MOST_ATTEMPTS).update(attempts=F("attempts") + 1):
+        return True
+    broken = "The worker broke off every time it judged this."
+    if held.update(state=State.FAILED, lease_until=None, error=broken):
+        log.error("rules_given_up", cause=claimed.pk)
+    return False
 
 
 def _held(claimed: Claimed) -> Any:

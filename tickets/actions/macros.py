@@ -10,6 +10,7 @@ from tickets import variables
 from tickets.actions import drafts
 from tickets.actions.decided import normalise
 from tickets.actions.errors import Conflict, Forbidden, Invalid
+from tickets.actions.marking import mark_of, refuse_if_changed, refuse_if_gone
 from tickets.actions.review import correct, require_decider
 from tickets.actions.views import may_share
 from tickets.flagged import flags_of, stored
@@ -36,8 +37,11 @@ class Given:
     keep_open: bool = False
 
 
-def keep(*, given: Given, by: User, macro: Macro | None = None) -> Macro:
-    """Make a macro, or change one. Raises Invalid naming the field, Forbidden, or Conflict where a name is taken."""
+def keep(*, given: Given, by: User, macro: Macro | None = None, seen: str = "") -> Macro:
+    """Make a macro, or change one. `seen` is the mark of what the person changed from, if they saw it.
+
+    Raises Invalid naming the field, Forbidden, or Conflict where a name is taken or somebody changed it meanwhile.
+    """
     require_decider(by)
     kept = Macro(owner=by) if macro is None else macro
     if macro is not None and not macro.may_be_changed_by(by):
@@ -47,7 +51,12 @@ def keep(*, given: Given, by: User, macro: Macro | None = None) -> Macro:
     if macro is None and Macro.objects.active().filter(owner=by).count() >= MOST:
         raise Invalid("too_many", f"You have {MOST} macros already. Retire one first.")
     _fill(kept, given)
-    return _save(kept)
+    with transaction.atomic():
+        if macro is not None:
+            stored = Macro.objects.select_for_update(of=("self",)).filter(pk=macro.pk).first()
+            refuse_if_gone(stored)
+            refuse_if_changed(seen, mark_of(stored), mark_of(kept))
+        return _save(kept)
 
 
 def _fill(macro: Macro, given: Given) -> None:

@@ -50,9 +50,8 @@ if TYPE_CHECKING:
 SUBJECT_LIMIT = 300
 TEXT_LIMIT = 100_000
 PORTAL_SALT = "portal"
-
-
 _OPEN = Q(status__in=OPEN)
+_AT_HAND = (Status.NEW, Status.IN_REVIEW, Status.ESCALATED)
 
 
 class TicketQuerySet(models.QuerySet["Ticket"]):
@@ -85,15 +84,13 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
 
     def overdue(self) -> Self:
         """With the desk, never answered, and the time for a first answer has run out."""
-        at_hand = (Status.NEW, Status.IN_REVIEW, Status.ESCALATED)
-        return self.filter(status__in=at_hand, first_replied_at=None, due_at__lt=timezone.now())
+        return self.filter(status__in=_AT_HAND, first_replied_at=None, due_at__lt=timezone.now())
 
     def unassigned_in(self, team: Team) -> Self:
         """What the machine may give to somebody of a team, by what is due first (tickets.actions.carrying)."""
-        at_hand = (Status.NEW, Status.IN_REVIEW, Status.ESCALATED)
         decided = Q(provenance__team__engine="person") | Q(provenance__team__band="apply")
         read = (TriageState.TRIAGED, TriageState.FAILED)
-        free = self.filter(decided, team=team, assignee=None, status__in=at_hand, triage_state__in=read)
+        free = self.filter(decided, team=team, assignee=None, status__in=_AT_HAND, triage_state__in=read)
         free = free.exclude(provenance__contains={"assignee": {"nobody": True}}).awake()
         return free.order_by(models.F("due_at").asc(nulls_last=True), "pk")
 
@@ -353,12 +350,9 @@ class Ticket(Work):
         return None if held == "" else held
 
     def set_status(self, status: Status) -> None:
-        """Move to `status`; keeps `resolved_at` in step. The caller saves the fields of STATUS.
-
-        What had ended and is work again is not put off any more: else nobody would see it before that time.
-        """
+        """Move to `status`; keeps `resolved_at` in step. The caller saves the fields of STATUS."""
         if self.status in ENDED and status not in ENDED:
-            self.snoozed_until = None
+            self.snoozed_until = None  # it is work again, and seen at once
         self.status = status
         if status not in ENDED:
             self.resolved_at = None
@@ -366,12 +360,8 @@ class Ticket(Work):
             self.resolved_at = timezone.now()
 
     def decide_escalated(self, escalated: bool, reason: str = "") -> None:
-        """Keep what a person says about it. The caller saves the fields of ESCALATION and STATUS.
-
-        Whoever escalates a ticket that is put off wants it seen now.
-        """
-        if escalated:
-            self.snoozed_until = None
+        """Keep what a person says about it: yes ends a snooze. The caller saves the fields of ESCALATION and STATUS."""
+        self.snoozed_until = None if escalated else self.snoozed_until
         self.escalated, self.escalation_reason = escalated, reason
         self.provenance["escalated"] = {"engine": "person"}
 

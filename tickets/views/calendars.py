@@ -17,7 +17,7 @@ from django.utils.datastructures import MultiValueDict
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from tickets import holidays
-from tickets.actions.calendars import delete_calendar, save_calendar
+from tickets.actions.calendars import calendar_mark, delete_calendar, save_calendar
 from tickets.actions.errors import Invalid, Refused
 from tickets.business_time import DAYS, Hours, NoHours
 from tickets.models import Calendar
@@ -25,7 +25,7 @@ from tickets.promises import Terms
 from tickets.views.frame import person
 from tickets.views.policies import example_of
 from tickets.views.replays import leads_only
-from tickets.views.settings import settings_page
+from tickets.views.settings import settings_page, shown_mark
 from tickets.views.undoing import gone, to_undo
 
 LONG_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -47,6 +47,7 @@ def calendar(request: HttpRequest, pk: int | None = None) -> HttpResponse:
     """One calendar, or a new one."""
     held = get_object_or_404(Calendar, pk=pk) if pk else None
     given, refused = _written(held), None
+    mark = calendar_mark(held)
     if request.method == "POST":
         given = request.POST.dict()
         try:
@@ -55,6 +56,7 @@ def calendar(request: HttpRequest, pk: int | None = None) -> HttpResponse:
             refused = why
     days = [(f"day-{number}", word, given.get(f"day-{number}", "")) for number, word in enumerate(LONG_DAYS)]
     context: dict[str, Any] = {"calendar": held, "given": given, "refused": refused, "days": days}
+    context["mark"] = shown_mark(request, mark, refused)
     context["zones"] = sorted(available_timezones() - {"localtime"})
     return settings_page(request, "settings/calendar.html", context, status=422 if refused else 200)
 
@@ -100,6 +102,7 @@ def _save(request: HttpRequest, held: Calendar | None) -> HttpResponse:
         hours=_hours(given),
         holidays={**brought.named, **free.named},
         by=person(request),
+        seen=given.get("mark", ""),
     )
     words = f"{saved.name}: saved. Open tickets are reckoned anew in the background."
     if brought.repeating + free.repeating:

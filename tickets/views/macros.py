@@ -16,12 +16,13 @@ from tickets import variables
 from tickets.actions import drafts, macros
 from tickets.actions.errors import Refused
 from tickets.actions.macros import Given
+from tickets.actions.marking import mark_of
 from tickets.actions.review import may_decide
 from tickets.models import Macro, Priority, Team, Ticket
 from tickets.views.choices import Choices
 from tickets.views.frame import person
 from tickets.views.saved_views import sharing
-from tickets.views.settings import settings_page
+from tickets.views.settings import settings_page, shown_mark
 from tickets.views.ticket import done, refused, seen
 from triage.models import User
 
@@ -55,7 +56,7 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
     """One macro: its form; `retire` or `restore` it, or keep what was changed."""
     macro = get_object_or_404(Macro.objects.of(person(request)).select_related("team"), pk=pk)
     if request.method != "POST":
-        return _form(request, macro, _given_of(macro))
+        return _form(request, macro, _given_of(macro), mark=mark_of(macro))
     if "retire" not in request.POST and "restore" not in request.POST:
         return _keep(request, macro)
     active = "restore" in request.POST
@@ -139,20 +140,23 @@ def _said(macro: Macro) -> str:
 
 
 def _keep(request: HttpRequest, macro: Macro | None) -> HttpResponse:
-    given = _given(request.POST)
+    given, mark = _given(request.POST), mark_of(macro)
     try:
-        kept = macros.keep(given=given, by=person(request), macro=macro)
+        kept = macros.keep(given=given, by=person(request), macro=macro, seen=request.POST.get("mark", ""))
     except Refused as why:
-        return _form(request, macro, given, why)
+        return _form(request, macro, given, why, shown_mark(request, mark, why))
     toasts.success(request, f"\u201c{kept.name}\u201d is saved.")
     return HttpResponseRedirect(reverse("tickets:macros"))
 
 
-def _form(request: HttpRequest, macro: Macro | None, given: Given, why: Refused | None = None) -> HttpResponse:
+def _form(
+    request: HttpRequest, macro: Macro | None, given: Given, why: Refused | None = None, mark: str = ""
+) -> HttpResponse:
     user = person(request)
     context = {
         "macro": macro,
         "given": given,
+        "mark": mark,
         "scope": given.team.key if given.team else given.scope,
         "scopes": _scopes(user, given),
         "may_change": macro.may_be_changed_by(user) if macro else may_decide(user),

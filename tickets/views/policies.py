@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from tickets.actions.errors import Invalid, Refused
+from tickets.actions.marking import mark_of
 from tickets.actions.policies import checked, delete_policy, save_policy
 from tickets.durations import minutes_of, written
 from tickets.models import Calendar, Priority, SlaPolicy, Source, Team, Ticket
@@ -23,7 +24,7 @@ from tickets.promises import Story, Terms, promised
 from tickets.views.clock import WORDS
 from tickets.views.frame import person
 from tickets.views.replays import leads_only
-from tickets.views.settings import settings_page
+from tickets.views.settings import settings_page, shown_mark
 from tickets.views.undoing import gone, to_undo
 
 TARGETS = (
@@ -49,16 +50,19 @@ def policy(request: HttpRequest, pk: int | None = None) -> HttpResponse:
     """One policy, or a new one."""
     held = get_object_or_404(SlaPolicy, pk=pk) if pk else SlaPolicy()
     given, refused = _written(held), None
+    mark = mark_of(held)
     if request.method == "POST":
         given = request.POST.dict()
         try:
-            saved = save_policy(policy=held, by=person(request), **_values(request.POST))
+            seen = request.POST.get("mark", "")
+            saved = save_policy(policy=held, by=person(request), seen=seen, **_values(request.POST))
         except Refused as why:
             refused = why
         else:
             toasts.success(request, f"{saved}: saved. Open tickets are reckoned anew in the background.")
             return HttpResponseRedirect(reverse("tickets:policies"))
-    context = {"policy": held, "given": given, "refused": refused, "targets": TARGETS, **_choices()}
+    mark = shown_mark(request, mark, refused)
+    context = {"policy": held, "given": given, "mark": mark, "refused": refused, "targets": TARGETS, **_choices()}
     return settings_page(request, "settings/policy.html", context, status=422 if refused else 200)
 
 

@@ -13,6 +13,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
+from tickets.actions.errors import Refused
 from tickets.entrance.backend import reaches_administration
 from tickets.models import Agent, leads, oversees
 from tickets.views.frame import person
@@ -55,6 +56,14 @@ PAGES = (
 def settings_page(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
     """Render a page of the settings within their frame (templates/settings/frame.html)."""
     return render(request, template, settings_frame(request) | context, status=status)
+
+
+def shown_mark(request: HttpRequest, mark: str, refused: Refused | None) -> str:
+    """What a form carries to its next POST (tickets.actions.marking): `mark`, that of what is stored, once it is known.
+
+    A form that is shown again for another reason still stands on what it was opened with.
+    """
+    return mark if refused is None or refused.code == "changed" else request.POST.get("mark", "")
 
 
 def settings_frame(request: HttpRequest) -> dict[str, Any]:

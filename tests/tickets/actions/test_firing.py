@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.test import Client
 from django.utils import timezone
 
 from tests.tickets.conftest import MakeTicket
@@ -412,6 +413,37 @@ def test_what_keeps_breaking_is_given_up_and_stands_as_failed(
     cause = RuleCause.objects.get()
     assert (cause.state, cause.attempts) == ("failed", firing.MOST_ATTEMPTS)
     assert "ZeroDivisionError" in cause.error
+
+
+def test_what_ends_its_worker_each_time_is_given_up_and_the_others_are_not(
+    make_ticket: MakeTicket, client: Client, agent: User, lead: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_rule(lead)
+    bad, good = make_ticket(title="Bad"), make_ticket(title="Good")
+    for ticket in (bad, good):
+        _prioritise(ticket, "P1", agent)
+    judge = firing._judge
+
+    def dies(rule: Rule, cause: RuleCause, *more: Any) -> RuleFiring | None:
+        if cause.ticket_id == bad.pk:
+            raise KeyboardInterrupt
+        return judge(rule, cause, *more)
+
+    monkeypatch.setattr(firing, "_judge", dies)
+    deaths = 0
+    for _ in range(firing.MOST_ATTEMPTS + 2):
+        RuleCause.objects.filter(state="working").update(lease_until=timezone.now() - timedelta(seconds=1))
+        try:
+            for claimed in firing.claim(10):
+                firing.fire(claimed)
+        except KeyboardInterrupt:
+            deaths += 1
+    assert deaths == firing.MOST_ATTEMPTS
+    cause = RuleCause.objects.get(state="failed")
+    assert (cause.ticket_id, cause.attempts, cause.lease_until) == (bad.pk, firing.MOST_ATTEMPTS, None)
+    assert RuleFiring.objects.get().ticket == good, "it was claimed along with the other, and never begun"
+    client.force_login(lead)
+    assert f"#{bad.pk}: The worker broke off every time" in client.get("/settings/rules/firings/").content.decode()
 
 
 def test_an_expression_that_never_ends_elsewhere_does_not_hold_a_worker(make_ticket: MakeTicket, lead: User) -> None:

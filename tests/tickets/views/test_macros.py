@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.test import Client
 
@@ -33,6 +35,20 @@ def test_a_macro_is_made_changed_retired_and_brought_back(desk: Client, agent: U
     assert "Bring back" in desk.get("/settings/macros/").content.decode()
     desk.post(macro.get_absolute_url(), {"restore": "1"})
     assert Macro.objects.get().active
+
+
+def test_who_saves_a_macro_over_a_colleagues_change_is_told(desk: Client, macro: Macro) -> None:
+    address = macro.get_absolute_url()
+    found = re.search(r'name="mark" value="(\w+)"', desk.get(address).content.decode())
+    assert found is not None
+    both = {"name": macro.name, "scope": "own", "tags": "refund", "mark": found[1]}
+    assert [desk.post(address, both | {"text": "Theirs."}).status_code for _ in range(2)] == [302, 302]
+    refused = desk.post(address, both | {"text": "Mine."})
+    assert refused.status_code == 422
+    assert "Somebody changed this since you opened it" in refused.content.decode()
+    assert ">Mine.</textarea>" in refused.content.decode()
+    macro.refresh_from_db()
+    assert macro.text == "Theirs."
 
 
 def test_a_wrong_variable_keeps_what_was_typed_and_says_which(desk: Client) -> None:

@@ -268,6 +268,54 @@ def test_a_ticket_is_handed_over_from_its_page(desk: Client, reviewed: Ticket, a
     assert Ticket.objects.get(pk=reviewed.pk).value_of("team") == "hr"
 
 
+def opened(desk: Client, address: str) -> str:
+    """The mark of a form as it is shown now."""
+    found = re.search(r'name="mark" value="(\w*)"', desk.get(address).content.decode())
+    assert found is not None
+    return found[1]
+
+
+def test_who_saves_a_policy_over_a_colleagues_change_is_told_and_may_do_it_all_the_same(
+    desk: Client, taxonomy: None
+) -> None:
+    held = policy("P2", response_minutes=60)
+    address = f"/settings/sla/{held.pk}/"
+    both = opened(desk, address)
+    mine = {"priority": "P2", "response_minutes": "2h", "warn": "80 %"}
+    theirs = mine | {"response_minutes": "3h"}
+    assert desk.post(address, theirs | {"mark": both}).status_code == 302
+    assert desk.post(address, theirs | {"mark": both}).status_code == 302, "a second click changes nothing"
+    refused = desk.post(address, mine | {"mark": both})
+    assert refused.status_code == 422
+    assert "Somebody changed this since you opened it" in refused.content.decode()
+    assert 'value="2h"' in refused.content.decode()
+    held.refresh_from_db()
+    assert held.response_minutes == 180
+    # Another mistake in between does not make it known what the colleague did.
+    wrong = desk.post(address, mine | {"mark": both, "response_minutes": "soon"})
+    assert f'name="mark" value="{both}"' in wrong.content.decode()
+    assert desk.post(address, mine | {"mark": opened(desk, address)}).status_code == 302
+    held.refresh_from_db()
+    assert held.response_minutes == 120
+    found = re.search(r'name="mark" value="(\w+)"', refused.content.decode())
+    assert found is not None and found[1] != both, "a second save of the refused form is meant"
+
+
+def test_who_saves_a_calendar_over_a_colleagues_change_is_told(desk: Client, office: Calendar) -> None:
+    address = f"/settings/calendars/{office.pk}/"
+    both = opened(desk, address)
+    mine = {"name": "Office", "time_zone": "Europe/Rome", "mark": both, **WEEK}
+    theirs = mine | {"holidays": "2026-12-25 Christmas Day"}  # its free days belong to it
+    assert [desk.post(address, theirs).status_code for _ in range(2)] == [302, 302]
+    refused = desk.post(address, mine | {"name": "Rome"})
+    assert refused.status_code == 422
+    assert "Somebody changed this since you opened it" in refused.content.decode()
+    assert 'value="Rome"' in refused.content.decode()
+    office.refresh_from_db()
+    assert (office.name, office.holidays.count()) == ("Office", 1)
+    assert desk.post(address, mine | {"name": "Rome", "mark": opened(desk, address)}).status_code == 302
+
+
 def test_a_new_policy_is_not_told_wrong_before_it_was_touched(desk: Client, taxonomy: None) -> None:
     made = SlaPolicy.objects.get(priority="P1", team=None, source=None)
     assert 'hx-trigger="change"' in desk.get("/settings/sla/new/").content.decode()
