@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
@@ -43,8 +43,10 @@ def attach(*, message: Message, name: str, content: bytes, content_id: str = "",
         return _keep(ticket, held, name, content, content_id=content_id, inline=inline)
 
 
-def attach_all(*, message: Message, files: Iterable[Upload]) -> list[Attachment]:
+def attach_all(*, message: Message, files: Sequence[Upload]) -> list[Attachment]:
     """Keep these files with a message, all or none. Raises Invalid (field `attachments`)."""
+    if not files:  # most messages: no savepoint for nothing
+        return []
     with transaction.atomic():
         return [attach(message=message, name=name, content=content) for name, content in files]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import structlog
+from django.conf import settings
 from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
@@ -24,7 +25,7 @@ from tickets.actions.errors import Conflict, Invalid
 from tickets.actions.review import require_lead
 from tickets.channels.base import clean_line
 from tickets.channels.file.rows import Choice, ImportFile, Layout, Row, UnreadableFile
-from tickets.models import ImportRun, LeftFile, Source
+from tickets.models import ImportRefusal, ImportRun, LeftFile, Source
 from tickets.models.work import LEASE
 from triage.correlation import acting
 from triage.models import User
@@ -35,6 +36,7 @@ MOST_BYTES = 2_000_000_000  # by the browser; the command takes any size
 TURN = 25.0  # seconds of work on one import before another has its turn
 MOST_ATTEMPTS = 5  # turns in a row in which nothing was stored
 KEPT = timedelta(days=30)  # of a file that was not imported to its end
+FORGOTTEN_AT_ONCE = 2_000  # refused rows
 SAMPLE = 5
 State = ImportRun.State
 
@@ -213,7 +215,13 @@ def _end(run: ImportRun) -> None:
 
 
 def forget() -> None:
-    """Let go of files that nobody imported to their end for KEPT; what was imported of them stays in the list."""
+    """Let go of files that nobody imported to their end for KEPT; what was imported of them stays in the list.
+
+    And of what refused rows held, IMPORT_REFUSED_DAYS after their import ended; their numbers and reasons stay.
+    """
+    ended = ImportRun.objects.filter(finished_at__lt=timezone.now() - timedelta(days=settings.IMPORT_REFUSED_DAYS))
+    held = ImportRefusal.objects.exclude(content="").filter(run__in=ended)
+    ImportRefusal.objects.filter(pk__in=held.order_by().values("pk")[:FORGOTTEN_AT_ONCE]).update(content="")
     old = timezone.now() - KEPT
     for run in ImportRun.objects.exclude(file="").exclude(state__in=ImportRun.WORKING).filter(started_at__lt=old)[:20]:
         with transaction.atomic():

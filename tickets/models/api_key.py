@@ -25,10 +25,11 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         lasting = Q(expires_at=None) | Q(expires_at__gt=now)
         return self.filter(lasting, Q(user=None) | Q(user__is_active=True), revoked_at=None)
 
-    def of_secret(self, secret: str) -> Self:
-        """The key with these letters, or that had them before and has not let go of them yet."""
+    def of_secret(self, secret: str) -> ApiKey | None:
+        """The key with these letters, or that had them before and has not let go of them yet; in force or not."""
         digest = ApiKey.digest_of(secret)
-        return self.filter(Q(digest=digest) | Q(previous_digest=digest, previous_until__gt=timezone.now()))
+        before = self.filter(previous_digest=digest, previous_until__gt=timezone.now())
+        return self.filter(digest=digest).first() or before.first()
 
 
 class ApiKey(models.Model):

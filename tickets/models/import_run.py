@@ -115,7 +115,11 @@ class ImportRun(Work):
 
 
 class ImportRefusal(models.Model):
-    """A row that was refused: its number in the file from 1, why, and what it held as JSON, cut where it is long."""
+    """A row that was refused: its number in the file from 1, why, and what it held as JSON, cut where it is long.
+
+    What it held is a customer's, and no ticket leads to it: it is let go of some time after the import
+    (tickets.actions.imports.forget). The row and its reason stay.
+    """
 
     run = models.ForeignKey(ImportRun, models.CASCADE, related_name="refusals")
     number = models.PositiveIntegerField()
@@ -125,6 +129,7 @@ class ImportRefusal(models.Model):
     class Meta:
         ordering = ["number"]
         constraints = [models.UniqueConstraint(fields=["run", "number"], name="a_row_is_refused_once")]
+        indexes = [models.Index(fields=["run"], condition=~Q(content=""), name="refusal_content_kept")]
 
     def __str__(self) -> str:
         return f"Row {self.number}: {self.reason}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages as toasts
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
@@ -163,6 +164,8 @@ def _standing(request: HttpRequest, run: ImportRun) -> dict[str, Any]:
         "run": run,
         "refusals": run.refusals.defer("content")[:SHOWN] if run.refused else (),
         "more_refused": max(0, run.refused - SHOWN),
+        "refused_days": settings.IMPORT_REFUSED_DAYS,
+        "refused_kept": run.refusals.exclude(content="").exists() if run.refused else False,
         "may_change": leads(person(request)),
     }
 

@@ -21,7 +21,7 @@ def shop(taxonomy: None) -> tuple[ApiKey, str]:
 
 
 def found(secret: str) -> ApiKey | None:
-    return ApiKey.objects.in_force().of_secret(secret).first()
+    return ApiKey.objects.in_force().of_secret(secret)
 
 
 def later(key: ApiKey, by: timedelta) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,23 @@ def test_refused_rows_are_counted_shown_and_handed_out(desk: Client) -> None:
     assert "attachment" in answer["Content-Disposition"]
     rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode("utf-8-sig"))))  # type: ignore[attr-defined]
     assert [row["row"] for row in rows] == ["2"] and '"title": "Bad"' in rows[0]["content"]
+
+
+def test_what_refused_rows_held_is_let_go_some_time_after_their_import(desk: Client, settings: LazySettings) -> None:
+    settings.IMPORT_REFUSED_DAYS = 7
+    runs = [upload(desk, f"title,body,email\nBad,{words},=no address\n") for words in ("Old words", "New words")]
+    for run in runs:
+        desk.post(f"{run.get_absolute_url()}start/", form(run))
+        work()
+    ImportRun.objects.filter(pk=runs[0].pk).update(finished_at=timezone.now() - timedelta(days=8))
+    assert "is kept for 7 days" in desk.get(runs[0].get_absolute_url()).content.decode()
+    imports.forget()
+    old, new = [desk.get(run.get_absolute_url()).content.decode() for run in runs]
+    assert "is no longer kept" in old and "Enter an e-mail address" in old and "is kept for 7 days" in new
+    held = [run.refusals.get() for run in runs]
+    assert held[0].content == "" and held[0].reason and "New words" in held[1].content
+    listed = b"".join(desk.get(f"{runs[0].get_absolute_url()}refusals/").streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]
+    assert [(row["row"], row["content"]) for row in csv.DictReader(io.StringIO(listed))] == [("1", "")]
 
 
 @pytest.mark.parametrize("cut", [",", ";"])
