@@ -230,9 +230,8 @@ GITHUB_WINDOW = _read("TRIAGE_GITHUB_WINDOW", _number(int, 1, 3_600), "60")
 GITHUB_PER_WINDOW = _read("TRIAGE_GITHUB_PER_WINDOW", _number(int, 0), "6000")
 GITHUB_REFUSED_PER_WINDOW = _read("TRIAGE_GITHUB_REFUSED_PER_WINDOW", _number(int, 0), "100")
 GITHUB_PAYLOAD_DAYS = _read("TRIAGE_GITHUB_PAYLOAD_DAYS", _number(int, 1, 3_650), "30")  # what they said is kept
-IMPORT_REFUSED_DAYS = _read(
-    "TRIAGE_IMPORT_REFUSED_DAYS", _number(int, 1, 3_650), "30"
-)  # what refused rows held is kept
+# For so many days after an import, what its refused rows held is kept.
+IMPORT_REFUSED_DAYS = _read("TRIAGE_IMPORT_REFUSED_DAYS", _number(int, 1, 3_650), "30")
 # Requests to the API: so many seconds, within them so many of one key, and of one address without a key; 0: no limit.
 API_WINDOW = _read("TRIAGE_API_WINDOW", _number(int, 1, 3_600), "60")
 API_PER_WINDOW = _read("TRIAGE_API_PER_WINDOW", _number(int, 0), "6000")
