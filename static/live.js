@@ -74,7 +74,19 @@
   window.addEventListener("pagehide", function () { leaving = true; drop(); });
   window.addEventListener("pageshow", function (event) { if (event.persisted) { leaving = false; connect(); } });
 
+  // Between press and release nothing moves: a click that begins on one element and ends on its new picture is lost.
+  var pressed = false;
+  document.addEventListener("pointerdown", function () { pressed = true; }, true);
+  ["pointerup", "pointercancel"].forEach(function (name) {
+    document.addEventListener(name, function () { setTimeout(function () { pressed = false; }, 0); }, true);
+  });
+  window.addEventListener("blur", function () { pressed = false; });
+  function released(value) {
+    return pressed ? new Promise(function (done) { setTimeout(done, 50, value); }).then(released) : value;
+  }
+
   function receive(message) {
+    if (pressed) { setTimeout(receive, 50, message); return; }
     if (message.type === "beat") { desks(message.desks); return; }
     if (message.type === "catch-up") { soon(); return; }
     if (message.type === "ticket") { if (ticket && message.number === Number(ticket.dataset.ticket)) refreshTicket(); return; }
@@ -106,7 +118,7 @@
     asking = true; asked = Date.now();
     var url = queue.dataset.changes + "&since=" + queue.dataset.now + "&shown=" + numbers().join();
     url += queue.dataset.paged ? "&mark=" + queue.dataset.mark : "&floor=" + floor();
-    ask(url).then(function (answer) {
+    ask(url).then(released).then(function (answer) {
       queue.dataset.now = answer.now;
       Object.keys(answer.rows).forEach(function (number) { change(number, answer.rows[number]); });
       answer.gone.forEach(leave);
@@ -189,7 +201,7 @@
   function scroller() { var list = document.getElementById("split-list"); return list && getComputedStyle(list).overflowY === "auto" ? list : null; }
   function scrolled() { var list = scroller(); return list ? list.scrollTop : window.scrollY; }
   function letIn(asked) {
-    var idle = scrolled() < 60 && !(document.activeElement && window.desk.typing(document.activeElement)) && !document.hidden;
+    var idle = scrolled() < 60 && !pressed && !(document.activeElement && window.desk.typing(document.activeElement)) && !document.hidden;
     if (queue.dataset.paged || (!idle && !asked)) { news(); return; }
     if (gap) return renew();
     var empty = document.getElementById("queue-empty");
@@ -256,7 +268,7 @@
     if (!ticket || refreshing) return;
     refreshing = setTimeout(function () {
       refreshing = null;
-      if (busy()) { refreshTicket(); return; }
+      if (busy() || pressed) { refreshTicket(); return; }
       if (editing()) { document.addEventListener("focusout", function () { setTimeout(refreshTicket, 200); }, { once: true }); return; }
       htmx.ajax("GET", ticket.dataset.pieces + (touched() ? "" : "?editor=1"), { source: "#ticket", target: "#ticket-notice", swap: "none" }).then(overtaken, function () {});
     }, 120);
@@ -272,7 +284,7 @@
   document.addEventListener("htmx:beforeSwap", function (event) {
     if (isOfAnother(event.detail)) { event.detail.shouldSwap = false; return; }
     quiet = ticket !== null && event.detail.requestConfig.elt === ticket;
-    if (quiet && (busy() || editing())) { event.detail.shouldSwap = false; refreshTicket(); }
+    if (quiet && (busy() || pressed || editing())) { event.detail.shouldSwap = false; refreshTicket(); }
   });
   document.addEventListener("htmx:oobBeforeSwap", function (event) {
     if (quiet && event.detail.target.id === "reply" && touched()) event.detail.shouldSwap = false;

@@ -110,6 +110,23 @@ def test_a_merge_is_seen_by_a_colleague_at_once_and_undone(
     assert after == before
 
 
+def test_a_click_that_news_fall_into_is_not_lost(visit: Visit, berta: Page, number: int) -> None:
+    admin = _at(visit("/tickets/"), number)
+    _at(berta, number)
+    admin.locator("#close").hover()
+    admin.mouse.down()
+    berta.locator("#comment-text").fill("Said while the other one pressed.")
+    berta.locator("#comment-send").click()
+    expect(berta.locator("#conversation")).to_contain_text("Said while the other one pressed.")
+    admin.wait_for_timeout(1000)
+    expect(admin.locator("#conversation")).not_to_contain_text("Said while the other one pressed.")
+    admin.mouse.up()
+    expect(admin.locator("#ticket-status")).to_have_attribute("data-status", "closed")
+    expect(admin.locator("#conversation")).to_contain_text("Said while the other one pressed.")
+    admin.locator("#reopen").click()
+    expect(admin.locator("#ticket-status")).to_have_attribute("data-status", "in_review")
+
+
 def test_a_draft_that_is_not_stored_says_so_and_why_and_is_tried_again(
     visit: Visit, desk: RunningDesk, number: int
 ) -> None:
