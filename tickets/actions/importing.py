@@ -220,7 +220,8 @@ def _ticket(inbound: Inbound, past: Past, source: Source, requester: Requester |
 
 def _thread(ticket: Ticket, inbound: Inbound, past: Past) -> Iterator[Message]:
     first = {"text": inbound.text, "requester": ticket.requester, "created_at": ticket.created_at}
-    yield Message(ticket=ticket, kind=Kind.INBOUND, **first)
+    unknown = "" if ticket.requester else inbound.requester_name[:100]  # exports without addresses name their customers
+    yield Message(ticket=ticket, kind=Kind.INBOUND, author_name=unknown, **first)
     seen: set[str] = set()
     own = ("", inbound.requester_name, inbound.requester_email)
     for one in past.thread:

@@ -9,9 +9,13 @@ import pytest
 from django.conf import LazySettings
 
 from tests.tickets.channels.test_import import run, write
+from tickets.channels.file.formats import PLAIN, key_of, recognise
 from tickets.channels.file.rows import ImportFile
 from tickets.models import Ticket
 
+# The headings are those of real exports, the rows are made up.
+# The first columns of the CSV of the account export: charlesbergeron/zendesk_tools, src/bis/Startup.java, which writes
+# the same file from the API, and other programs that read it.
 ZENDESK = (
     "Summation column,Id,Requester,Requester id,Requester external id,Requester email,Requester domain,Submitter,"
     "Assignee,Group,Subject,Tags,Status,Priority,Via,Ticket type,Created at,Updated at,Assigned at,Organization,"
@@ -20,6 +24,21 @@ ZENDESK = (
     "Problem,2024-03-01 09:30,2024-03-02 10:00,,Acme,,,2024-03-02 10:00,24,Not Offered,1,1\n"
     "1,4712,Leo,902,,leo@example.com,example.com,Leo,,Support,Refund,,Pending,Normal,Web,,2024-03-03 09:30,,,,,,,,,,\n"
 )
+# Some of them only, as published tables of such exports have them; a stroke stands for nothing.
+ZENDESK_CHOSEN = (
+    "Id,Subject,Group,Status,Priority,Via,Created at,Updated at,Assigned at,Solved at,Satisfaction Score,Reopens,"
+    "Replies\n"
+    "4713,Export fails,Support,Solved,-,Mail,2024-03-01 09:30,2024-03-02 10:00,,2024-03-02 10:00,Offered,0,1\n"
+)
+# A report made in Explore. The names of its columns are those of the attributes of the dataset "Tickets" in Zendesk's
+# help, "Metrics and attributes for Zendesk tickets".
+ZENDESK_EXPLORE = (
+    "Ticket ID,Ticket subject,Ticket status,Ticket priority,Ticket tags,Ticket group,Requester name,Requester email,"
+    "Ticket created - Timestamp,Ticket solved - Timestamp,Tickets\n"
+    "4714,Export fails,Closed,High,csv,Support,Kim Park,kim@example.com,2024-03-01T09:30:00,2024-03-02T10:00:00,1\n"
+)
+# The columns that Freshdesk offers for tickets, then some of those for contacts: jayson-smartsourcing/time-entries,
+# app/HarrisSalesTicketExport.php, and other programs that read the export. "Description" is not among them everywhere.
 FRESHDESK = (
     "Ticket ID,Subject,Description,Status,Priority,Source,Type,Agent,Group,Created time,Due by Time,Resolved time,"
     "Closed time,Last update time,Initial response time,Agent interactions,Customer interactions,Resolution status,"
@@ -29,6 +48,24 @@ FRESHDESK = (
     'Within SLA,Within SLA,"csv,export",,Kim Park,kim@example.com\n'
     "82,Refund,Charged twice,Waiting on Customer,Low,Portal,,,,2024-03-02 09:30:00,,,,,,,,,,,,Leo,leo@example.com\n"
 )
+# An export of 2025 as it was published: no description, and the address of a contact under "Contact ID".
+FRESHDESK_CONTACT = (
+    "Ticket ID,Subject,Status,Priority,Source,Type,Agent,Group,Created time,Due by Time,Resolved time,Closed time,"
+    "Last update time,Initial response time,Time tracked,First response time (in hrs),Resolution time (in hrs),"
+    "Agent interactions,Customer interactions,Resolution status,First response status,Tags,Survey results,"
+    "Association type,Product,Every response status,Full name,Contact ID,Company Name\n"
+    "83,Export fails,Open,Low,Email,Problem,Ada,Support,08/01/2025 15:00,06/03/2025 15:00,,,08/01/2025 17:10,,0:00,"
+    "0:00:00,0:00:00,0,2,,,csv,,,No Product,,Kim Park,kim@example.com,Acme\n"
+    "84,Refund,Resolved,Medium,Phone,,,,14/01/2025 13:26,,15/01/2025 9:00,,,,0:00,0:00:00,0:00:00,1,1,,,,,,,,Leo,"
+    "80012345,\n"
+)
+# Freshservice, its sister for a company's own people, spells some of them otherwise: a public program that reads it.
+FRESHSERVICE = (
+    "Subject,Type,Status,Urgency,Impact,Priority,Group,Agent,Description,Source,Ticket Id,Requester Name,"
+    "Requester Email,Created Time,Due by Time,Resolved Time,Closed Time,Last Updated Time,Resolution Status,Tags\n"
+    "Export fails,Incident,Closed,Low,Low,High,IT,Ada,Since Monday,Email,85,Kim Park,kim@example.com,"
+    "2024-03-01 09:30:00,,2024-03-02 09:30:00,2024-03-03 09:30:00,,Within SLA,csv\n"
+)
 ZAMMAD = (
     "#,Title,State,Priority,Group,Owner,Customer,Organization,Create Channel,Sender,Tags,Time Units Total,Created At,"
     "Updated At,Closed At,Article Count\n"
@@ -36,12 +73,20 @@ ZAMMAD = (
     "2024-03-02 09:30:00,2024-03-02 09:30:00,2\n"
     "31002,Refund,pending reminder,2 normal,Users,-,Leo,,web,Customer,,0.0,2024-03-02 09:30:00,,,1\n"
 )
+# All that a queue exports unless it was told otherwise: osTicket/osTicket, include/class.queue.php,
+# getExportableFields. Those of 1.10 were fewer, under the same names (include/class.export.php).
 OSTICKET = (
     "\ufeff"
     '"Ticket Number","Date Created",Subject,From,"From Email",Priority,Department,"Help Topic",Source,"Current Status",'
-    '"Last Updated","SLA Due Date","Due Date","Closed Date",Overdue,Merged,Linked,Answered,"Agent Assigned"\n'
+    '"Last Updated","SLA Due Date","Due Date","Closed Date",Overdue,Merged,Linked,Answered,"Agent Assigned",'
+    '"Team Assigned","Thread Count","Reopen Count","Attachment Count","Task Count"\n'
     '671402,"2024-03-01 09:30:00","Export fails","Kim Park",kim@example.com,Emergency,Support,"Report a Problem",Web,'
-    'Closed,"2024-03-02 10:00:00",,,"2024-03-02 10:00:00",No,No,No,Yes,Ada\n'
+    'Closed,"2024-03-02 10:00:00",,,"2024-03-02 10:00:00",,,,Yes,Ada,,2,0,0,0\n'
+)
+# osTicket/osTicket-1.7, include/class.export.php: no address, and the states in lower case.
+OSTICKET_OLD = (
+    '"Ticket Id","Date","Subject","From","Priority","Department","Help Topic","Source","Current Status"\n'
+    '"671403","2013-03-01 09:30:00","Export fails","Kim Park","High","Support","General Inquiry","Email","closed"\n'
 )
 
 
@@ -60,10 +105,26 @@ def thread(ticket: Ticket) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("key", "text"), [("zendesk", ZENDESK), ("freshdesk", FRESHDESK), ("zammad", ZAMMAD), ("osticket", OSTICKET)]
+    ("key", "text"),
+    [
+        ("zendesk", ZENDESK),
+        ("zendesk", ZENDESK_CHOSEN),
+        ("zendesk", ZENDESK_EXPLORE),
+        ("freshdesk", FRESHDESK),
+        ("freshdesk", FRESHDESK_CONTACT),
+        ("freshdesk", FRESHSERVICE),
+        ("zammad", ZAMMAD),
+        ("osticket", OSTICKET),
+        ("osticket", OSTICKET_OLD),
+    ],
 )
 def test_an_export_is_known_by_its_header(here: Path, key: str, text: str) -> None:
     assert ImportFile.examine(write(here, text)).layout.format == key
+
+
+def test_a_table_of_tickets_that_is_nobody_s_export_is_taken_for_none() -> None:
+    columns = ("Ticket ID", "Customer Email", "Ticket Subject", "Ticket Description", "Ticket Status")
+    assert recognise(frozenset(key_of(column) for column in columns)) is PLAIN
 
 
 def test_zendesk_brings_status_priority_tags_and_dates(here: Path) -> None:
@@ -78,6 +139,41 @@ def test_zendesk_brings_status_priority_tags_and_dates(here: Path) -> None:
     assert ticket.raw is not None and ticket.raw["Group"] == "Support"
     assert ticket.priority == ""  # a decision is made here
     assert kept("4712").status == "waiting"
+
+
+def test_zendesk_s_report_is_read_by_the_names_of_its_attributes(here: Path) -> None:
+    run(write(here, ZENDESK_EXPLORE))
+    ticket = kept("4714")
+    assert (ticket.subject, ticket.status, ticket.submitted_priority) == ("Export fails", "closed", "P2")
+    assert ticket.created_at.isoformat() == "2024-03-01T09:30:00+00:00"
+    assert ticket.resolved_at is not None and ticket.resolved_at.isoformat() == "2024-03-02T10:00:00+00:00"
+    assert ticket.requester is not None
+    assert (ticket.requester.email, ticket.requester.name, ticket.tags) == ("kim@example.com", "Kim Park", ["csv"])
+
+
+def test_zendesk_s_stroke_for_nothing_is_no_priority(here: Path) -> None:
+    run(write(here, ZENDESK_CHOSEN))
+    ticket = kept("4713")
+    assert (ticket.status, ticket.submitted_priority, ticket.requester) == ("resolved", "", None)
+
+
+def test_zendesk_s_incremental_export_names_no_customer_and_carries_deleted_tickets(here: Path) -> None:
+    # Zendesk's reference of the API: a ticket has the number of its requester, whose address is with the users.
+    one = {
+        "id": 4715,
+        "via": {"channel": "web"},
+        "created_at": "2024-03-01T09:30:00Z",
+        "subject": "Export fails",
+        "raw_subject": "Export fails",
+        "description": "Since Monday.",
+        "type": "incident",
+        "priority": None,
+        "status": "deleted",
+        "requester_id": 901,
+        "tags": [],
+    }
+    run(write(here, json.dumps(one) + "\n", "tickets.jsonl"))
+    assert (kept("4715").status, kept("4715").requester) == ("closed", None)
 
 
 def test_zendesk_s_ndjson_brings_its_comments_as_a_thread(here: Path) -> None:
@@ -119,6 +215,49 @@ def test_freshdesk_s_html_becomes_text(here: Path) -> None:
     assert thread(ticket) == [("inbound", "Since Monday\nit ends")]
     assert (ticket.status, ticket.submitted_priority, ticket.tags) == ("closed", "P2", ["csv", "export"])
     assert kept("82").status == "waiting"
+
+
+def test_freshdesk_s_contact_is_an_address_only_where_it_holds_one(here: Path) -> None:
+    assert "2 stored, 0 refused" in run(write(here, FRESHDESK_CONTACT))
+    ticket = kept("83")
+    assert ticket.requester is not None
+    assert (ticket.requester.email, ticket.requester.name) == ("kim@example.com", "Kim Park")
+    assert ticket.created_at.isoformat() == "2025-01-08T15:00:00+00:00"  # the other row shows that the day is first
+    other = kept("84")
+    assert (other.status, other.requester) == ("resolved", None)
+    assert other.raw is not None and other.raw["Contact ID"] == "80012345"
+
+
+def test_freshservice_is_read_as_freshdesk(here: Path) -> None:
+    run(write(here, FRESHSERVICE))
+    ticket = kept("85")
+    assert thread(ticket) == [("inbound", "Since Monday")]
+    assert (ticket.status, ticket.submitted_priority) == ("closed", "P2")
+    assert ticket.requester is not None and ticket.requester.email == "kim@example.com"
+
+
+def test_freshdesk_s_account_export_wraps_its_tickets_and_brings_their_notes(here: Path) -> None:
+    # `helpdesk_ticket`, `display_id` and the notes' `body_html`, `private` and `created_at` are as a public program
+    # reads them that brings such a file to Freshservice.
+    one = {
+        "helpdesk_ticket": {
+            "display_id": 86,
+            "subject": "Export fails",
+            "description": "Since Monday",
+            "status_name": "Closed",
+            "priority_name": "High",
+            "requester_name": "Kim Park",
+            "created_at": "2024-03-01T09:30:00Z",
+            "notes": [
+                {"id": 1, "body_html": "<div>Look at it.</div>", "private": False, "support_email": "help@example.com",
+                 "created_at": "2024-03-01T10:30:00Z"},
+                {"id": 2, "body_html": "<div>Known.</div>", "private": True, "created_at": "2024-03-01T11:30:00Z"},
+            ],
+        }
+    }  # fmt: skip
+    run(write(here, json.dumps([one]), "Tickets.json"))
+    assert thread(kept("86")) == [("inbound", "Since Monday"), ("outbound", "Look at it."), ("comment", "Known.")]
+    assert (kept("86").status, kept("86").submitted_priority) == ("closed", "P2")
 
 
 def test_freshdesk_s_api_speaks_in_numbers_and_sends_an_array(here: Path) -> None:
@@ -197,6 +336,14 @@ def test_osticket_is_read_with_its_mark_and_its_words(here: Path) -> None:
     assert (ticket.subject, ticket.status, ticket.submitted_priority) == ("Export fails", "closed", "P1")
     assert ticket.requester is not None and ticket.requester.name == "Kim Park"
     assert ticket.raw is not None and ticket.raw["Help Topic"] == "Report a Problem"
+
+
+def test_an_old_osticket_names_its_customers_and_gives_no_address(here: Path) -> None:
+    run(write(here, OSTICKET_OLD))
+    ticket = kept("671403")
+    assert (ticket.status, ticket.submitted_priority, ticket.requester) == ("closed", "P2", None)
+    assert ticket.created_at.isoformat() == "2013-03-01T09:30:00+00:00"
+    assert ticket.messages.get().author_label == "Kim Park"
 
 
 def test_github_s_issues_come_with_labels_comments_and_who_is_of_the_house(here: Path) -> None:

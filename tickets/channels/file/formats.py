@@ -1,9 +1,10 @@
 """The exports that are known by their own names of columns. A new one is one entry of FORMATS.
 
-Column names stand as `key_of` spells them; a dot leads into an object of JSON. Sources: Zendesk's account export (CSV,
-and the NDJSON of tickets with their comments) and its tickets API; the ticket export of Freshdesk, its account export
-and its API v2; Zammad's report of tickets and its API with `expand`; osTicket's export of a queue (class.export.php);
-`gh issue list --json` and GitHub's REST API.
+Column names stand as `key_of` spells them; a dot leads into an object of JSON. docs/import.md says which of them
+are confirmed, and by what. Sources: Zendesk's account export (CSV, and the NDJSON of tickets with their comments), its
+reports (Explore) and its tickets API; the ticket export of Freshdesk and Freshservice, Freshdesk's account export
+and its API v2; Zammad's report of tickets and its API with `expand`; osTicket's export of a queue (class.queue.php,
+until 1.10 class.export.php); `gh issue list --json` and GitHub's REST API.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class Format:
     """One system's export. `marks` are sets of columns, each of which only that system has together.
 
     `statuses` and `priorities` are its words in lower case; a word that is not there stays with the raw columns.
-    `takes_html`: its texts may be HTML. `by_login`: its customers have a login and no address.
+    `takes_html`: its texts may be HTML. `by_login`: its customers have a login and no address. `vague`: columns that
+    hold an address or something else, and count only where it is one.
     """
 
     key: str
@@ -50,6 +52,7 @@ class Format:
     conversation: Callable[[dict[str, Any], str], tuple[str, list[Said]]] | None = None
     takes_html: bool = False
     by_login: bool = False
+    vague: frozenset[str] = frozenset()
     unquotes: bool = False  # a quote before what a spreadsheet would take for a formula is not part of the text
 
 
@@ -104,23 +107,28 @@ ZENDESK = Format(
     key="zendesk",
     label="Zendesk",
     columns={
-        "title": ("subject", "raw_subject"),
+        "title": ("subject", "raw_subject", "ticket_subject"),
         "text": ("description",),
         "requester_email": ("requester_email", "requester.email"),
         "requester_name": ("requester.name", "requester_name", "requester"),
         "external_id": ("id", "ticket_id"),
-        "created_at": ("created_at", "requested"),
-        "priority": ("priority",),
-        "status": ("status",),
-        "ended_at": ("solved_at", "metric_set.solved_at"),
-        "tags": ("tags",),
+        "created_at": ("created_at", "requested", "ticket_created_-_timestamp", "ticket_created_-_date"),
+        "priority": ("priority", "ticket_priority"),
+        "status": ("status", "ticket_status"),
+        "ended_at": ("solved_at", "metric_set.solved_at", "ticket_solved_-_timestamp", "ticket_solved_-_date"),
+        "tags": ("tags", "ticket_tags"),
     },
     marks=_marks(
+        "id summation_column",
+        "id via satisfaction_score",
         "id requester_email ticket_type via",
         "id requester_id ticket_type satisfaction_score",
         "id group_stations assignee_stations",
         "id raw_subject via",
         "id requester submitter ticket_type",
+        # Not "Ticket ID" with "Ticket subject" alone: many a desk's table has those.
+        "ticket_id ticket_subject ticket_created_-_timestamp",
+        "ticket_id ticket_subject ticket_created_-_date",
     ),
     statuses={
         "new": Status.NEW,
@@ -130,6 +138,7 @@ ZENDESK = Format(
         "on-hold": Status.NEW,
         "solved": Status.RESOLVED,
         "closed": Status.CLOSED,
+        "deleted": Status.CLOSED,  # the incremental export carries those along
     },
     priorities=_URGENCIES,
     conversation=conversations.of_zendesk,
@@ -141,7 +150,7 @@ FRESHDESK = Format(
     columns={
         "title": ("subject",),
         "text": ("description_text", "description"),
-        "requester_email": ("requester_email", "requester.email", "email"),
+        "requester_email": ("requester_email", "requester.email", "email", "contact_id"),
         "requester_name": ("full_name", "requester_name", "requester.name"),
         "external_id": ("ticket_id", "display_id", "id"),
         "created_at": ("created_time", "created_at"),
@@ -160,6 +169,7 @@ FRESHDESK = Format(
         "id description_text responder_id",
         "id fr_escalated responder_id",
         "display_id responder_id requester_id",
+        "display_id notes",
     ),
     statuses={
         "2": Status.NEW,
@@ -178,6 +188,7 @@ FRESHDESK = Format(
     priorities={"1": "P4", "2": "P3", "3": "P2", "4": "P1", **_URGENCIES},
     conversation=conversations.of_freshdesk,
     takes_html=True,
+    vague=frozenset({"contact_id"}),
 )
 ZAMMAD = Format(
     key="zammad",
@@ -222,8 +233,8 @@ OSTICKET = Format(
         "text": ("issue_details", "description"),
         "requester_email": ("from_email",),
         "requester_name": ("from",),
-        "external_id": ("ticket_number",),
-        "created_at": ("date_created",),
+        "external_id": ("ticket_number", "ticket_id"),
+        "created_at": ("date_created", "date"),
         "priority": ("priority",),
         "status": ("current_status", "status"),
         "ended_at": ("closed_date",),
@@ -233,6 +244,7 @@ OSTICKET = Format(
         "ticket_number help_topic",
         "ticket_number current_status",
         "ticket_number date_created subject",
+        "ticket_id help_topic current_status",
     ),
     statuses={
         "open": Status.NEW,

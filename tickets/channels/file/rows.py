@@ -147,6 +147,8 @@ class ImportFile:
                 column, value = _found(content, by_key, key)
                 if isinstance(value, dict) and any(other.startswith(f"{key}.") for other in keys):
                     continue  # it was looked into
+                if key in self.layout.known.vague and "@" not in str(value):
+                    continue
                 if value not in (None, "", []) and (isinstance(value, (dict, list)) or str(value).strip()):
                     named[name] = self._unquoted(value)
                     used.add(column)
