@@ -80,6 +80,8 @@
   ["pointerup", "pointercancel"].forEach(function (name) {
     document.addEventListener(name, function () { setTimeout(function () { pressed = false; }, 0); }, true);
   });
+  // A scrollbar takes the release for itself, and so may another window.
+  document.addEventListener("pointermove", function (event) { if (!event.buttons) pressed = false; }, { passive: true, capture: true });
   window.addEventListener("blur", function () { pressed = false; });
   function released(value) {
     return pressed ? new Promise(function (done) { setTimeout(done, 50, value); }).then(released) : value;
