@@ -18,10 +18,10 @@ from django.core.exceptions import ImproperlyConfigured
 
 SHORTEST_KEY = 32  # characters; random ones of base64 are then 192 bits
 LOCAL = ("localhost", "127.0.0.1", "::1")
-ANSWERS = "answers"  # tag of the checks that ask what is outside
+SETTINGS = "settings"  # tag of what `manage.py up` asks, beside security: the rest would load every page first
 
 
-@checks.register
+@checks.register(SETTINGS)
 def environment(**_: Any) -> Iterable[CheckMessage]:
     for name, problem in settings.UNREADABLE.items():
         yield Error(f"{name} cannot be read: {problem}.", hint=_hints.get(name, _number), id="triage.E000")
@@ -61,7 +61,7 @@ def secret_key(**_: Any) -> Iterable[CheckMessage]:
         )
 
 
-@checks.register
+@checks.register(SETTINGS)
 def base_url(**_: Any) -> Iterable[CheckMessage]:
     if not _is_address(settings.BASE_URL, ("http", "https")) or urlsplit(settings.BASE_URL).query:
         yield Error(
@@ -71,7 +71,7 @@ def base_url(**_: Any) -> Iterable[CheckMessage]:
         )
 
 
-@checks.register
+@checks.register(SETTINGS)
 def redis_url(**_: Any) -> Iterable[CheckMessage]:
     if settings.REDIS_URL and not (
         _is_address(settings.REDIS_URL, ("redis", "rediss")) or settings.REDIS_URL.startswith("unix:///")
@@ -83,9 +83,9 @@ def redis_url(**_: Any) -> Iterable[CheckMessage]:
         )
 
 
-@checks.register(Tags.database, ANSWERS)
+@checks.register(Tags.database, SETTINGS)
 def redis_answers(databases: Iterable[str] | None = None, **_: Any) -> Iterable[CheckMessage]:
-    """Only where checks may ask what is outside: `migrate`, and `manage.py up`, which asks for this tag alone."""
+    """Only where checks may ask what is outside: `migrate`, and `manage.py up`."""
     if not databases or not settings.REDIS_URL or any(redis_url()):
         return
     import redis
@@ -103,7 +103,7 @@ def redis_answers(databases: Iterable[str] | None = None, **_: Any) -> Iterable[
         client.close()
 
 
-@checks.register
+@checks.register(SETTINGS)
 def model_server(**_: Any) -> Iterable[CheckMessage]:
     if settings.ANTHROPIC_BASE_URL and not _is_address(settings.ANTHROPIC_BASE_URL, ("http", "https")):
         yield Error(

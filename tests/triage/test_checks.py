@@ -156,7 +156,7 @@ def test_a_redis_that_does_not_answer_is_told_only_where_it_is_asked(settings: S
         nobody.bind(("127.0.0.1", 0))
         settings.REDIS_URL = f"redis://127.0.0.1:{nobody.getsockname()[1]}/0"
         assert "triage.E006" not in ids()
-        assert ids(tags=["answers"], databases=["default"]) == {"triage.E006"}
+        assert ids(tags=["settings"], databases=["default"]) == {"triage.E006"}
 
 
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

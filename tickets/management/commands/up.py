@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.checks import Tags
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection, connections
@@ -22,7 +23,7 @@ from django.db.migrations.executor import MigrationExecutor
 from tickets.management.commands.prepare import ensure_admin
 from tickets.models import Ticket
 from triage import instance
-from triage.checks import ANSWERS
+from triage.checks import SETTINGS
 from triage.watch import Child, Desk, die_with_parent, interrupt_on_signals, open_log
 
 READY_SECONDS = 120
@@ -34,8 +35,8 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.check(app_configs=[])  # settings alone: checks of models would start the database
-        self.check(app_configs=[], tags=[ANSWERS], databases=["default"])
+        # Without app_configs: checks of models would start the database.
+        self.check(app_configs=[], tags=[SETTINGS, Tags.security], databases=["default"])
         if os.environ.get("TRIAGE_UNDER_MAKE"):
             die_with_parent(signal.SIGTERM)  # killing make ends the desk too
         self.bind = os.environ.get("BIND", "127.0.0.1")
@@ -59,13 +60,15 @@ class Command(BaseCommand):
     def _start(self, desk: Desk) -> None:
         """Everything that must hold before the first request, with web coming up meanwhile; then the worker."""
         self._say("Starting the database." if desk.embedded else "Using the database of DATABASE_URL.")
+        web = _child("web", [*_DAPHNE, "-b", self.bind, "-p", str(settings.PORT), "triage.asgi:application"])
+        desk.start(web)  # it takes seconds to load: the database starts beside it
         _connect()
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             self._say("Bringing the database up to date.")
+            web.end(within=0)  # nobody is served from tables that are being changed
             call_command("migrate", verbosity=0, interactive=False)
-        web = [*_DAPHNE, "-b", self.bind, "-p", str(settings.PORT), "triage.asgi:application"]
-        desk.start(_child("web", web))
+            desk.start(web)
         if not Ticket.objects.exists():
             self._say("The database is empty: filling it with a taxonomy and demo tickets.")
             call_command("seed", verbosity=0)
