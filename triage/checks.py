@@ -18,7 +18,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 SHORTEST_KEY = 32  # characters; random ones of base64 are then 192 bits
 LOCAL = ("localhost", "127.0.0.1", "::1")
-SETTINGS = "settings"  # tag of what `manage.py up` asks, beside security: the rest would load every page first
+SETTINGS = "settings"  # tag of the checks of configuration
+BEFORE_COMMANDS = [SETTINGS, Tags.security]  # the rest is the programmer's, and would load every page first
 
 
 @checks.register(SETTINGS)

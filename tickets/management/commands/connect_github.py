@@ -12,12 +12,14 @@ from tickets.channels.github.payloads import Repository
 from tickets.channels.github.signing_in import github_for
 from tickets.models import GithubAccount, GithubRepository
 from tickets.models.github import PUBLIC_API
+from triage.checks import BEFORE_COMMANDS
 
 Way = GithubAccount.Way
 
 
 class Command(BaseCommand):
     help = "Connect a repository of GitHub: its issues become tickets. As the page Settings, GitHub does it."
+    requires_system_checks = BEFORE_COMMANDS
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("repository", metavar="OWNER/REPO")

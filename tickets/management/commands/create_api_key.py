@@ -6,10 +6,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from tickets.actions import keys
 from tickets.actions.errors import Refused
+from triage.checks import BEFORE_COMMANDS
 
 
 class Command(BaseCommand):
     help = "Make a key to the API. It is printed once, alone on the last line; only its digest is kept."
+    requires_system_checks = BEFORE_COMMANDS
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="What the key is for; the history shows it.")

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tickets.actions.exporting import export
 from tickets.exports import WRITERS
 from tickets.management.choosing import add_filters, chosen
+from triage.checks import BEFORE_COMMANDS
 from triage.correlation import acting
 
 
@@ -18,6 +19,7 @@ class Command(BaseCommand):
         "Export tickets as CSV (for spreadsheets, the first message of each) or as JSON Lines (with the whole thread). "
         "`manage.py import_tickets` reads both back. Without a file, they go to standard output."
     )
+    requires_system_checks = BEFORE_COMMANDS
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path, nargs="?", help="Written anew; never read half-written by anybody.")

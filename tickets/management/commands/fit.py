@@ -10,6 +10,7 @@ from tickets.actions.deliveries import Claimed
 from tickets.actions.errors import Conflict
 from tickets.actions.learning import decisions
 from tickets.models import FitRun
+from triage.checks import BEFORE_COMMANDS
 from triage.correlation import acting
 from triage.learning.calibrate import lower_bound
 from triage.learning.payload import fit_payload
@@ -21,6 +22,7 @@ class Command(BaseCommand):
         "Fit the local engine from the starter set and every decision made here, measure it against the one in force "
         "on decisions that neither has seen, and put it in force unless it is worse."
     )
+    requires_system_checks = BEFORE_COMMANDS
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="Fit and show; keep nothing, change nothing.")

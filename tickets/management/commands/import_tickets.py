@@ -15,6 +15,7 @@ from tickets.channels.file.layout import ENCODINGS
 from tickets.channels.file.rows import FIELDS, FORMATS, Choice, ImportFile, UnreadableFile
 from tickets.management.progress import Progress
 from tickets.models import ImportRun, Source
+from triage.checks import BEFORE_COMMANDS
 from triage.correlation import acting
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
@@ -29,6 +30,7 @@ class Command(BaseCommand):
         "external_id or id; created_at; priority. Other columns are kept as they are. Run again, it goes on where it "
         "stopped, and no row is stored twice."
     )
+    requires_system_checks = BEFORE_COMMANDS
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path)

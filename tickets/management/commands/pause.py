@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from triage.checks import BEFORE_COMMANDS
 from triage.models import Pause
 
 
@@ -11,6 +12,7 @@ class Command(BaseCommand):
     help = (
         "Stop reading tickets, in every worker and over restarts, until `resume`. They are stored and wait meanwhile."
     )
+    requires_system_checks = BEFORE_COMMANDS
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--reason", default="", help="Shown on every page of the desk.")

@@ -25,6 +25,7 @@ from tickets.models import Replay, Ticket
 from tickets.models.choices import ReadWith
 from tickets.reader import Gone, Reader
 from tickets.words import counted
+from triage.checks import BEFORE_COMMANDS
 from triage.correlation import acting
 from triage.models import Artifact, Heartbeat
 
@@ -35,6 +36,7 @@ SILENT_AFTER = timedelta(seconds=30)
 
 class Command(BaseCommand):
     help = "Have tickets read again: all of them, or those that the filters name. What a person set stays."
+    requires_system_checks = BEFORE_COMMANDS
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_filters(parser)

@@ -9,11 +9,13 @@ from django.utils.dateparse import parse_datetime
 
 from tickets.actions import pausing
 from tickets.words import counted
+from triage.checks import BEFORE_COMMANDS
 from triage.models import Pause
 
 
 class Command(BaseCommand):
     help = "Read tickets again after `pause`, all that wait or only what came in since a date."
+    requires_system_checks = BEFORE_COMMANDS
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from triage.checks import BEFORE_COMMANDS
 from triage.correlation import acting
 from triage.learning.live import NoEarlierFit, roll_back
 
@@ -13,6 +14,7 @@ class Command(BaseCommand):
         "Put the fit that was in force before back in force, in every process within seconds. "
         "What is taken out does not come back by itself."
     )
+    requires_system_checks = BEFORE_COMMANDS
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("version", nargs="?", default="", help="The fit to go back to; without it, the one before.")

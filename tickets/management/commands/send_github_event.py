@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from tickets.channels.github.signature import HEADER, sign
 from tickets.models import GithubRepository
+from triage.checks import BEFORE_COMMANDS
 from triage.vault import VaultError
 
 SAMPLES = ("issues", "issue_comment", "pull_request", "ping")
@@ -21,6 +22,7 @@ SAMPLES = ("issues", "issue_comment", "pull_request", "ping")
 
 class Command(BaseCommand):
     help = "Send a signed webhook to the running desk, to try out a connected repository without GitHub."
+    requires_system_checks = BEFORE_COMMANDS
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

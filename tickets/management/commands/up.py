@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import Tags
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection, connections
@@ -23,7 +22,7 @@ from django.db.migrations.executor import MigrationExecutor
 from tickets.management.commands.prepare import ensure_admin
 from tickets.models import Ticket
 from triage import instance
-from triage.checks import SETTINGS
+from triage.checks import BEFORE_COMMANDS
 from triage.watch import Child, Desk, die_with_parent, interrupt_on_signals, open_log
 
 READY_SECONDS = 120
@@ -36,7 +35,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         # Without app_configs: checks of models would start the database.
-        self.check(app_configs=[], tags=[SETTINGS, Tags.security], databases=["default"])
+        self.check(app_configs=[], tags=BEFORE_COMMANDS, databases=["default"])
         if os.environ.get("TRIAGE_UNDER_MAKE"):
             die_with_parent(signal.SIGTERM)  # killing make ends the desk too
         self.bind = os.environ.get("BIND", "127.0.0.1")
