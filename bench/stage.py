@@ -172,7 +172,9 @@ def proportional_memory(running: Desk) -> dict[str, float]:
     totals: dict[str, float] = {"web": 0.0, "worker": 0.0, "database": 0.0}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            words = (folder / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
+            words = _words(folder)
+            if words.startswith("postgres:"):  # of whom, its parent says
+                words = _words(folder.parent / (folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
             environ = (folder / "environ").read_bytes()
             pss = next(
                 int(line.split()[1])
@@ -187,8 +189,12 @@ def proportional_memory(running: Desk) -> dict[str, float]:
     return totals
 
 
+def _words(process: Path) -> str:
+    return (process / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
+
+
 def _kind(words: str, environ: bytes, var: str) -> str:
-    if "postgres" in words and (var in words or words.startswith("postgres:")):
+    if "postgres" in words and var in words:
         return "database"
     if f"TRIAGE_VAR={var}".encode() not in environ:
         return ""
