@@ -135,7 +135,7 @@ def gather(inquiry: Inquiry, vector: Any, *, ticket: Ticket | None = None, engin
         vector=vector,
         local=_local(),
         ask=ask,
-        examples=_examples(vector, number, labels),
+        examples=_examples(vector, number, labels, told=ask is not None),
         answers=_answers(vector, number),
         sla_hours=hours,
         guidance=ticket.source.guidance if ticket else "",
@@ -158,13 +158,23 @@ def _local() -> LocalReader | None:
         return None
 
 
-def _examples(vector: Any, number: int, known: Taxonomy) -> list[Decided]:
+def _examples(vector: Any, number: int, known: Taxonomy, *, told: bool) -> list[Decided]:
+    """The decided texts nearest to this one; with their words if they are `told` to a model: clearing them costs."""
     if vector is None:
         return []
-    nearest = Example.objects.nearest(vector).exclude(ticket_id=number).select_related("ticket__requester")
-    nearest = nearest.only("text", "labels", "ticket__requester__name", "ticket__requester__email")
+    nearest = Example.objects.nearest(vector).exclude(ticket_id=number)
+    if told:
+        nearest = nearest.select_related("ticket__requester")
+        nearest = nearest.only("text", "labels", "ticket__requester__name", "ticket__requester__email")
+    else:
+        nearest = nearest.only("labels", "ticket_id")
     return [
-        Decided(redact(row.text, _names(row.ticket)), usable_labels(row.labels, known), 1 - row.distance, row.ticket_id)
+        Decided(
+            redact(row.text, _names(row.ticket)) if told else "",
+            usable_labels(row.labels, known),
+            1 - row.distance,
+            row.ticket_id,
+        )
         for row in nearest[:NEAREST]
     ]
 

@@ -135,7 +135,7 @@ class Inquiry:
 class Decided:
     """A text whose labels a person decided: an example for the model and for its neighbours."""
 
-    text: str
+    text: str  # empty where no model can be asked
     labels: Mapping[FieldName, FieldValue]
     similarity: float
     number: int = 0  # the ticket it comes from
