@@ -20,6 +20,7 @@ def open_split(visit: Visit, address: str = "/tickets/?status=in_review") -> Pag
     if not page.locator("#split").count():
         page.keyboard.press("s")
         page.wait_for_selector("#split")
+        page.wait_for_load_state()  # the list stands before its script listens
     return page
 
 

@@ -267,11 +267,11 @@ def test_a_model_that_obeys_every_one_of_them_gets_nothing_done(
     assert "PELICAN" not in json.dumps([body["messages"] for body in obedient.bodies]).replace("=PELICAN", "")
     client.force_login(lead)
     assert all_wrong(tickets, client) == []
+    by_templates = Suggestion.objects.exclude(draft_engine="model")
+    assert [(row.ticket.subject, row.notes) for row in by_templates.select_related("ticket")] == []
     sorting = [canary for canary in CANARIES if canary.into == "fields"]
     orders = {*((canary.name, "draft") for canary in CANARIES), *((canary.name, "fields") for canary in sorting)}
     assert orders - obedient.obeyed == set()
-    by_templates = Suggestion.objects.exclude(draft_engine="model")
-    assert [(row.ticket.subject, row.notes) for row in by_templates.select_related("ticket")] == []
     assert Call.objects.filter(operation="repair").exists()
 
 
