@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-FORMAT = 2
+FORMAT = 3
 
 
 class Unreadable(Exception):
@@ -80,6 +81,35 @@ class Novelty:
         return max(0.0, (nearest - floor) / max(self.usual - floor, 1e-6))
 
 
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """What products of coordinates add to the scores by embedding, for the heads that gain by them.
+
+    Coordinates are embedding and inner layer times `directions`, less `origin`; `coefficients` are pairs (each
+    coordinate with itself and every later one) by `columns`, the places of those columns among all.
+    """
+
+    directions: Floats
+    origin: Floats
+    coefficients: Floats
+    columns: NDArray[np.int64]
+
+    def scores(self, both: Floats) -> Floats:
+        """Of one text, by column of this curve. `both` is its embedding and inner layer, end to end."""
+        import numpy as np
+
+        main = both @ self.directions - self.origin
+        found: Floats = np.outer(main, main)[_upper(len(main))] @ self.coefficients
+        return found
+
+
+@functools.cache
+def _upper(size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    import numpy as np
+
+    return np.triu_indices(size)
+
+
 @dataclass(slots=True)
 class Weights:
     """Coefficients: features by columns, the columns of all heads side by side in their order."""
@@ -91,6 +121,7 @@ class Weights:
     letters: Floats
     letters_bias: Floats
     novelty: Novelty
+    curve: Curve | None = None
     reference: Floats | None = None
     about: dict[str, Any] | None = None
 
@@ -105,7 +136,10 @@ class Weights:
         indices, weights = self.words.transform(text, signs)
         coefficients = self.letters[indices].astype(np.float32)
         by_words = weights @ coefficients + self.letters_bias
-        by_embedding = np.concatenate([vector, inner]) @ self.embedding + self.embedding_bias
+        both = np.concatenate([vector, inner])
+        by_embedding = both @ self.embedding + self.embedding_bias
+        if self.curve is not None:
+            by_embedding[self.curve.columns] += self.curve.scores(both)
         return by_embedding, by_words, (indices, weights, coefficients)
 
     def to_bytes(self) -> bytes:
@@ -130,6 +164,9 @@ class Weights:
             "letters": self.letters.astype(np.float16),
             "letters_bias": self.letters_bias,
         }
+        if self.curve is not None:
+            arrays |= {f"curve_{name}": getattr(self.curve, name) for name in Curve.__slots__}
+            arrays["curve_coefficients"] = self.curve.coefficients.astype(np.float16)
         if self.reference is not None:
             arrays["reference"] = self.reference.astype(np.float16)
         buffer = io.BytesIO()
@@ -158,6 +195,7 @@ def from_bytes(payload: bytes) -> Weights:
             letters=arrays["letters"],
             letters_bias=arrays["letters_bias"],
             novelty=Novelty(**header["novelty"]),
+            curve=_curve(arrays) if "curve_columns" in arrays else None,
             # Kept in half precision, multiplied in single: numpy has no fast product of halves.
             reference=arrays["reference"].astype(np.float32) if "reference" in arrays else None,
             about=header["about"],
@@ -175,11 +213,31 @@ def version_of(payload: bytes) -> str:
     return hashlib.sha256(payload).hexdigest()[:16]
 
 
+def _curve(arrays: dict[str, Any]) -> Curve:
+    import numpy as np
+
+    found = {name: arrays[f"curve_{name}"] for name in Curve.__slots__}
+    return Curve(**{**found, "coefficients": found["coefficients"].astype(np.float32)})
+
+
 def _check(weights: Weights) -> None:
     columns = sum(len(head.values) for head in weights.heads)
+    if weights.curve is not None:
+        _check_curve(weights.curve, columns)
     expected = ((2 * DIMENSIONS, columns), (columns,), (weights.words.size, columns), (columns,))
     found = (weights.embedding.shape, weights.embedding_bias.shape, weights.letters.shape, weights.letters_bias.shape)
     if found != expected or len(weights.words.idf) != weights.words.size:
+        raise Unreadable("The stored weights do not fit together.")
+
+
+def _check_curve(curve: Curve, columns: int) -> None:
+    size = len(curve.origin)
+    shapes = (curve.directions.shape, curve.coefficients.shape)
+    places = curve.columns
+    if (
+        shapes != ((2 * DIMENSIONS, size), (size * (size + 1) // 2, len(places)))
+        or not ((places >= 0) & (places < columns)).all()
+    ):
         raise Unreadable("The stored weights do not fit together.")
 
 

@@ -134,6 +134,10 @@ def test_of_many_texts_fewer_heads_are_fitted(monkeypatch: pytest.MonkeyPatch) -
     assert len(fitted) == (len(EMBEDDING_TRIES) + 1) * FOLDS + 2
     fitted.clear()
     monkeypatch.setattr(module, "MANY_TEXTS", len(examples) - 1)
+    fit(examples, ["kind"])
+    assert len(fitted) == 2 * FOLDS + 2
+    fitted.clear()
+    monkeypatch.setattr(module, "TOO_MANY_TEXTS", len(examples) - 1)
     many = fit(examples, ["kind"]).held_out["kind"]
     assert len(fitted) == 2 * FOLDS_OF_MANY + 2
     assert len(many.truth) == len(few.truth) == len(examples)
