@@ -13,7 +13,7 @@ from triage.learning.evaluate import BadTable, evaluate, evaluate_groups, read_t
 class Command(BaseCommand):
     help = (
         "Fit an engine on one CSV file and score it on another: accuracy, macro-F1, calibration error, and how much it "
-        "would have applied at 90 and 95 %% precision. Needs no database. The last line is one JSON object."
+        "would have applied at 90 and 95 % precision. Needs no database. The last line is one JSON object."
     )
     requires_system_checks = []
 
