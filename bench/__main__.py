@@ -36,6 +36,7 @@ MODULES = (
     "github",
     "imports",
     "large",
+    "open_desks",
     "webhooks",
 )
 

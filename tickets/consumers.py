@@ -9,6 +9,7 @@ import uuid
 from typing import Any
 from urllib.parse import parse_qs
 
+from channels.consumer import get_handler_name
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.contrib.auth import get_backends
@@ -22,6 +23,7 @@ from triage.models import User
 BEAT = 10.0  # seconds; the browser gives up after 25 without a word
 GATHER = 0.05  # seconds: what commits together is sent together
 APART = 0.3  # seconds between two messages to one desk
+PRESENCE_APART = 0.5  # seconds between two words on how many desks there are
 GLANCES_APART = 1.0  # seconds between two words to one queue of who is where
 MOST_PUSHED = 40  # tickets in one message; beyond, the desk asks for what changed
 MOVING = ("read", "routed")  # after these a ticket may be another team's
@@ -64,7 +66,7 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
             self.joined.add(group)
         await self.accept()
         presence.here += 1
-        await self._tell_presence()
+        self._tell_presence_soon()
         await self.send_json({"type": "beat", "desks": presence.total()})
         self.beating = asyncio.create_task(self._beat())
         if self.glance is not None:
@@ -79,9 +81,16 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
             await self.channel_layer.group_discard(group, self.channel_name)
         if self.beating is not None:
             presence.here -= 1
+            self._tell_presence_soon()
             with contextlib.suppress(Exception):  # the socket is gone whether or not the others can be told
-                await self._tell_presence()
                 await self._do(AWAY)
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """As Channels has it, but for a look at the thread's connections: whatever asks the database here does that."""
+        handler = getattr(self, get_handler_name(message), None)
+        if handler is None:
+            raise ValueError(f"No handler for message type {message['type']}")
+        await handler(message)
 
     async def send_json(self, content: Any, close: bool = False) -> None:
         """Told to a browser that has just left, it is told to nobody: the server's word for it is no fault."""
@@ -198,7 +207,7 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
                 await self.close(code=SIGNED_OUT)
                 return
             if presence.due():
-                await self._tell_presence()
+                self._tell_presence_soon()
             for spots in whereabouts.due():
                 await self._tell_queues(spots)
             self._look()
@@ -268,15 +277,23 @@ class DeskConsumer(AsyncJsonWebsocketConsumer):
             await self.send_json({"type": "whereabouts", "tickets": news})
             await asyncio.sleep(GLANCES_APART)
 
+    def _tell_presence_soon(self) -> None:
+        """Where many desks come or go together, as when a server is back, all are told once and not once for each."""
+        telling = presence.telling
+        if telling is None or telling.done() or telling.get_loop() is not asyncio.get_running_loop():
+            presence.telling = asyncio.create_task(self._tell_presence())
+
     async def _tell_presence(self) -> None:
+        await asyncio.sleep(PRESENCE_APART)
         presence.note(PROCESS, presence.here)
         message = {"type": "desk.presence", "process": PROCESS, "count": presence.here}
-        await self.channel_layer.group_send(EVERYBODY, message)
+        with contextlib.suppress(Exception):  # the next beat tells it again
+            await self.channel_layer.group_send(EVERYBODY, message)
 
     async def _signed_out(self) -> bool:
         session = self.scope.get("session")
         key = session.session_key if session is not None else None
-        return key is not None and not await session.aexists(key)
+        return key is not None and not await database_sync_to_async(session.exists)(key)
 
     async def _audience(self) -> Audience | None:
         if self.user is None or not self.user.is_authenticated:

@@ -212,6 +212,7 @@ class Presence:
     def __init__(self, process: str) -> None:
         self.process = process
         self.here = 0
+        self.telling: asyncio.Task[None] | None = None
         self._known: dict[str, tuple[int, float]] = {}
 
     def note(self, process: str, count: int) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
-from channels.layers import channel_layers, get_channel_layer
+from channels.layers import InMemoryChannelLayer, channel_layers, get_channel_layer
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import AnonymousUser
 from django.db import connections
@@ -22,6 +22,7 @@ from tickets.actions.notifying import notify
 from tickets.consumers import DeskConsumer
 from tickets.models import Team, Ticket
 from triage.models import User
+from triage.notify import CLEAN_EVERY, NotifyChannelLayer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -165,6 +166,45 @@ def test_two_desks_of_a_process_share_one_rendering(
 
     _run(test)
     assert len(rendered) == 1
+
+
+def test_desks_that_come_and_go_together_are_told_of_once(lead: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    original = NotifyChannelLayer.group_send
+
+    async def counting(self: NotifyChannelLayer, group: str, message: dict[str, Any]) -> None:
+        if message["type"] == "desk.presence":
+            told.append(message["count"])
+        await original(self, group, message)
+
+    monkeypatch.setattr(NotifyChannelLayer, "group_send", counting)
+
+    async def test() -> None:
+        async with AsyncExitStack() as desks:
+            sockets = [await desks.enter_async_context(_desk(lead)) for _ in range(6)]
+            while (await _next(sockets[0], "beat"))["desks"] != 6:
+                pass
+            assert told[-1] == 6 and len(told) <= 2
+
+    _run(test)
+
+
+def test_old_messages_are_looked_for_now_and_then_and_not_at_every_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    cleaned: list[int] = []
+    monkeypatch.setattr(InMemoryChannelLayer, "_clean_expired", lambda layer: cleaned.append(1))
+    layer = NotifyChannelLayer()
+    for _ in range(100):
+        layer._clean_expired()
+    assert len(cleaned) == 1
+    layer._cleaned_at -= CLEAN_EVERY
+    layer._clean_expired()
+    assert len(cleaned) == 2
+
+
+def test_a_message_that_the_desk_has_no_word_for_is_an_error(lead: User) -> None:
+    desk = DeskConsumer()
+    with pytest.raises(ValueError, match=r"nobody\.knows"):
+        asyncio.run(desk.dispatch({"type": "nobody.knows"}))
 
 
 def test_the_server_says_that_it_is_alive_and_how_many_desks_there_are(

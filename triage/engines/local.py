@@ -56,6 +56,10 @@ class LocalEngine:
         self._columns = [
             slice(start, start + size) for start, size in zip(self._starts.tolist(), self._sizes.tolist(), strict=True)
         ]
+        own = weights.letters[: len(weights.words.words)]  # words come first
+        usual = np.add.reduceat(own, self._starts, axis=1, dtype=np.float32) / self._sizes
+        # How much more each word speaks for a value than for the others of its field.
+        self._gains = (own - np.repeat(usual, self._sizes, axis=1)).astype(np.float16)
         # What each column's two scores count, as its head mixes and cools them.
         shares = [(head.mix / head.temperature, (1 - head.mix) / head.temperature) for head in weights.heads]
         self._of_embedding, self._of_words = np.repeat(np.array(shares, dtype=np.float32), self._sizes, axis=0).T
@@ -151,14 +155,13 @@ class LocalEngine:
         """The words that spoke most for each of these values, given as the place of its head, and its own there."""
         import numpy as np
 
-        indices, weights, coefficients = features
+        indices, weights, _ = features
         vocabulary = self._weights.words.words
-        own = int((indices < len(vocabulary)).sum())  # words come first
-        found = [vocabulary[index] for index in indices[:own].tolist()]
-        ours = coefficients[:own]
-        usual = np.add.reduceat(ours, self._starts, axis=1) / self._sizes
+        own = int((indices < len(vocabulary)).sum())
+        indices, weights = indices[:own], weights[:own]
+        found = [vocabulary[index] for index in indices.tolist()]
         heads, best = np.array(chosen).reshape(-1, 2).T
-        gains = (ours[:, self._starts[heads] + best] - usual[:, heads]).T * weights[:own]
+        gains = self._gains[indices, (self._starts[heads] + best)[:, None]] * weights
         ranked = gains.argsort(axis=1)[:, ::-1].tolist()
         return [
             _most(found[place] for place in places if gain[place] > 0)
@@ -170,7 +173,12 @@ def _most(words: Iterable[str]) -> list[str]:
     """The first three that are no fillers and say nothing twice."""
     chosen: list[str] = []
     for word in words:
-        if word not in _FILLERS and not any(word in other.split() or other in word for other in chosen):
+        if word in _FILLERS:
+            continue
+        for other in chosen:
+            if other in word or word in other.split():
+                break
+        else:
             chosen.append(word)
             if len(chosen) == 3:
                 break

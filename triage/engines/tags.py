@@ -106,8 +106,7 @@ def load() -> Known:
 
 def sensible(tags: Iterable[str], taxonomy: Taxonomy | None = None) -> tuple[str, ...]:
     """The first five without fillers, without a tag that repeats an earlier one, without names of categories."""
-    categories = taxonomy.categories if taxonomy else ()
-    names = {_phrase_of_name(name) for label in categories for name in (label.key.replace("_", " "), label.name)}
+    names = _names(tuple((label.key, label.name) for label in taxonomy.categories) if taxonomy else ())
     chosen: list[str] = []
     for tag in tags:
         if tag not in _FILLERS and _phrase_of_name(tag) not in names and not any(_repeats(tag, one) for one in chosen):
@@ -118,6 +117,11 @@ def sensible(tags: Iterable[str], taxonomy: Taxonomy | None = None) -> tuple[str
 def phrase(text: str) -> Phrase:
     """The words of a text as they are compared: in small letters, one for singular and plural."""
     return tuple(_singular(word) for word in _word.findall(_joined.sub(r"\1\2", text.lower())))
+
+
+@lru_cache(maxsize=8)  # the same taxonomy comes with many texts
+def _names(categories: tuple[tuple[str, str], ...]) -> frozenset[Phrase]:
+    return frozenset(phrase(name) for key, label in categories for name in (key.replace("_", " "), label))
 
 
 @lru_cache(maxsize=2_000)  # tags and categories are few, and every reading compares them
