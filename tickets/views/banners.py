@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from django.db.models import CharField, Value
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from tickets.models import Mailbox, Webhook, leads
@@ -35,24 +35,28 @@ class BudgetBanner:
     may_change: bool
 
 
-def banners_for(user: User, *, paused: bool = True) -> Banners:
-    """A spent budget is everybody's matter; that it will be, only of those who can raise it."""
+def banners_for(user: User, *, paused: bool = True, silent: bool = True, dead: bool = True) -> Banners:
+    """A spent budget is everybody's matter; that it will be, only of those who can raise it.
+
+    What is said not to be there is not asked for.
+    """
     pause = Pause.in_force() if paused else None
     lead = leads(user)
-    silent, dead = _troubles() if lead else (None, None)
-    return Banners(pause, pause is not None and lead, _budget(user) if calls.configured() else None, silent, dead)
-
-
-def _troubles() -> tuple[Mailbox | None, Webhook | None]:
-    """One query where there are none, as on nearly every page."""
-    silent = Mailbox.objects.filter(attempts__gte=SILENT_AFTER, source__active=True).order_by("pk")
-    dead = Webhook.objects.filter(active=True).exclude(disabled_at=None).order_by("pk")
-    first, second = (
-        rows.annotate(trouble=Value(name, CharField())).values_list("trouble", "pk")[:1]
-        for name, rows in (("mailbox", silent), ("webhook", dead))
+    return Banners(
+        pause=pause,
+        may_resume=pause is not None and lead,
+        budget=_budget(user) if calls.configured() else None,
+        mailbox=silent_mailboxes().first() if silent and lead else None,
+        webhook=dead_webhooks().first() if dead and lead else None,
     )
-    found = dict(first.union(second, all=True))
-    return silent.first() if "mailbox" in found else None, dead.first() if "webhook" in found else None
+
+
+def silent_mailboxes() -> QuerySet[Mailbox]:
+    return Mailbox.objects.filter(attempts__gte=SILENT_AFTER, source__active=True).order_by("pk")
+
+
+def dead_webhooks() -> QuerySet[Webhook]:
+    return Webhook.objects.filter(active=True).exclude(disabled_at=None).order_by("pk")
 
 
 def _budget(user: User) -> BudgetBanner | None:

@@ -11,7 +11,7 @@ from django.utils.functional import SimpleLazyObject
 
 from tickets.first_steps import checklist_for
 from tickets.models import Notification, Ticket, leads, oversees
-from tickets.views.banners import banners_for
+from tickets.views.banners import banners_for, dead_webhooks, silent_mailboxes
 from triage.models import Pause, User
 
 
@@ -65,20 +65,28 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "may_replay": SimpleLazyObject(lambda: leads(user)),
         "may_see_replays": SimpleLazyObject(lambda: leads(user) or oversees(user)),
         "checklist": SimpleLazyObject(lambda: checklist_for(user)),
-        "banners": SimpleLazyObject(lambda: banners_for(user, paused=around["paused"])),
+        "banners": SimpleLazyObject(
+            lambda: banners_for(user, **{name: around[name] for name in ("paused", "silent", "dead")})
+        ),
         "around": around,
     }
 
 
 def _around(user: User) -> dict[str, int]:
     """What every page says in its frame, in one query: open tickets but those put off (as the queue's first view
-    counts them, and the socket), what is new for this person, a pause.
+    counts them, and the socket), what is new for this person, a pause, and what is out of order.
     """
     tickets = Ticket.objects.visible_to(user).open().awake()
     news = Notification.objects.filter(user=user).unread()
     counted: Any = (
         User.objects.filter(pk=user.pk)
-        .values(open=_count_of(tickets), unread=_count_of(news), paused=Exists(Pause.objects.filter(ended_at=None)))
+        .values(
+            open=_count_of(tickets),
+            unread=_count_of(news),
+            paused=Exists(Pause.objects.filter(ended_at=None)),
+            silent=Exists(silent_mailboxes()),
+            dead=Exists(dead_webhooks()),
+        )
         .get()
     )
     return dict(counted)

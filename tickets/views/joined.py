@@ -10,10 +10,10 @@ from django.db.models import Exists, Q
 
 from tickets.actions.attaching import drafted
 from tickets.actions.errors import Invalid
-from tickets.models import JoinEvent, Link, Merge, Message, RuleFiring, SlaEvent, Split, Ticket
+from tickets.models import JoinEvent, Link, Mail, Merge, Message, RuleFiring, SlaEvent, Split, Ticket
 from tickets.models.ticket import TicketQuerySet
 from tickets.similar import similar_to
-from triage.models import User
+from triage.models import Call, User
 
 FOUND = 10
 
@@ -101,6 +101,8 @@ def there_of(ticket: Ticket) -> dict[str, bool]:
         has_joins=Exists(JoinEvent.objects.filter(ticket=ticket.pk)),
         has_enclosures=Exists(drafted(ticket)),
         has_sla_events=Exists(SlaEvent.objects.filter(ticket=ticket.pk)),
+        has_calls=Exists(Call.objects.about("ticket", ticket.pk)),
+        has_mails=Exists(Mail.objects.filter(ticket=ticket.pk)),
     )
     found: Any = asked.get()
     return dict(found)

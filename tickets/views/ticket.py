@@ -128,15 +128,16 @@ def _render_pieces(request: HttpRequest, ticket: Ticket, names: Iterable[str], *
 
 
 def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
-    """What the page and its pieces show. About 16 queries, whatever the length of the thread."""
+    """What the page and its pieces show. About 11 queries, whatever the length of the thread."""
     suggestion = ticket.latest_suggestion
     messages = list(Message.objects.thread(ticket).for_page())
-    calls = list(Call.objects.about("ticket", ticket.number).newest_first()[:50])
+    there = there_of(ticket)
+    calls = list(Call.objects.about("ticket", ticket.number).newest_first()[:50]) if there["has_calls"] else []
     costs = [call.cost for call in calls if call.cost is not None]
     agent = Agent.of(user)
     visible = Ticket.objects.visible_to(user)
     labels = all_labels()
-    there, similar = there_of(ticket), similar_to(ticket, visible)
+    similar = similar_to(ticket, visible)
     changes = changes_of(ticket, labels=labels, joins=_joins(ticket, visible) if there["has_joins"] else ())
     undo = undoable(ticket, changes)
     zone, carriers = Habits.of(user).zone, carriers_of(ticket)
@@ -149,7 +150,8 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
         "messages_shown": messages,
         "mentions": mentioned(message.text for message in messages if message.kind == Message.Kind.COMMENT),
         "editable": {message.pk for message in messages if may_edit(message, user)},
-        **_answered_to(ticket),
+        "copies": copies_of(ticket) if there["has_mails"] else [],
+        "nobody": why_nobody(ticket),
         "draft": (draft := ticket.current_draft),
         **enclosures_of(ticket, any_there=there["has_enclosures"]),
         "flags": shown(draft.flags, draft.text) if draft else [],
@@ -184,11 +186,6 @@ def enclosures_of(ticket: Ticket, *, any_there: bool = True) -> dict[str, Any]:
     carries = CHANNELS[CHANNELS[ticket.source.kind].replies_by].carries_files if ticket.is_open else False
     files = list(drafted(ticket)) if ticket.is_open and any_there else []
     return {"enclosures": files, "file_limits": limits() if carries else ""}
-
-
-def _answered_to(ticket: Ticket) -> dict[str, Any]:
-    """Who gets copies of a reply; or in `nobody`, why it cannot be answered."""
-    return {"copies": copies_of(ticket), "nobody": why_nobody(ticket)}
 
 
 def _is_leaving(message: Message) -> bool:
