@@ -1,13 +1,15 @@
 """System checks of the configuration: each with an id and a hint that says what to set.
 
 E000 a variable that cannot be read, or is out of its range   E001 SECRET_KEY   E002 BASE_URL   E003 REDIS_URL
-E005 ANTHROPIC_BASE_URL   E006 Redis does not answer (database, or by its own tag)   E007 a provider of sign-in
+E005 ANTHROPIC_BASE_URL   E006 Redis does not answer (databases)   E007 a provider of sign-in   E008 TRIAGE_API_ORIGINS
+E009 TRIAGE_S3_BUCKET without its packages
 W001 ALLOWED_HOSTS (deploy)   W002 no price for a model that is asked (database)   W003 BASE_URL without TLS (deploy)
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -111,6 +113,18 @@ def model_server(**_: Any) -> Iterable[CheckMessage]:
             "ANTHROPIC_BASE_URL is no address.",
             hint="Set it to the root of a server with the Messages API, such as http://localhost:11434, without /v1.",
             id="triage.E005",
+        )
+
+
+@checks.register(SETTINGS)
+def bucket(**_: Any) -> Iterable[CheckMessage]:
+    """Told before a customer's file finds it out."""
+    missing = [name for name in ("storages", "boto3") if settings.S3_BUCKET and find_spec(name) is None]
+    if missing:
+        yield Error(
+            f"TRIAGE_S3_BUCKET is set, and {' and '.join(missing)} cannot be imported.",
+            hint="Install them (.venv/bin/pip install 'django-storages[s3]'), or leave TRIAGE_S3_BUCKET unset.",
+            id="triage.E009",
         )
 
 

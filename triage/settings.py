@@ -290,7 +290,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default=str(VAR / "static"))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
-# Attachments: in var/media, or in a bucket (pip install triage-desk[s3]; its keys as boto3 reads them).
+# Attachments: in var/media, or in a bucket (pip install 'django-storages[s3]'; its keys as boto3 reads them).
 MEDIA_ROOT = VAR / "media"
 MEDIA_URL = ""  # never by address: a view that checks who asks is the only way to them
 S3_BUCKET = env.str("TRIAGE_S3_BUCKET", default="")

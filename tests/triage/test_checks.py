@@ -159,6 +159,16 @@ def test_a_redis_that_does_not_answer_is_told_only_where_it_is_asked(settings: S
         assert ids(tags=["settings"], databases=["default"]) == {"triage.E006"}
 
 
+def test_a_bucket_without_its_packages_is_told_and_with_them_is_not(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.S3_BUCKET = "attachments"
+    monkeypatch.setattr("triage.checks.find_spec", lambda name: None)
+    assert "triage.E009" in ids()
+    monkeypatch.setattr("triage.checks.find_spec", lambda name: object())
+    assert "triage.E009" not in ids()
+
+
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
