@@ -129,14 +129,12 @@ def _render_pieces(request: HttpRequest, ticket: Ticket, names: Iterable[str], *
 
 def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
     """What the page and its pieces show. About 11 queries, whatever the length of the thread."""
-    suggestion = ticket.latest_suggestion
+    there, suggestion = there_of(ticket), ticket.latest_suggestion
     messages = list(Message.objects.thread(ticket).for_page())
-    there = there_of(ticket)
     calls = list(Call.objects.about("ticket", ticket.number).newest_first()[:50]) if there["has_calls"] else []
     costs = [call.cost for call in calls if call.cost is not None]
     agent = Agent.of(user)
-    visible = Ticket.objects.visible_to(user)
-    labels = all_labels()
+    visible, labels = Ticket.objects.visible_to(user), all_labels()
     similar = similar_to(ticket, visible)
     changes = changes_of(ticket, labels=labels, joins=_joins(ticket, visible) if there["has_joins"] else ())
     undo = undoable(ticket, changes)

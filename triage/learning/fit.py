@@ -9,6 +9,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from triage.embedding import DIMENSIONS, clean, inner_all
@@ -252,22 +253,10 @@ def _fit_field(name: str, examples: Sequence[Example], names: Sequence[Example],
 
 def _curve(fitted: Sequence[_Field], spaces: _Spaces) -> Curve | None:
     """What the fields that gained by products of coordinates have of them, side by side. None: no field did."""
-    import numpy as np
-
     curved, weights = spaces.curved, spaces.straight[0].back
-    if curved is None or weights is None or all(one.products is None for one in fitted):
-        return None
-    columns, start = [], 0
-    for one in fitted:
-        if one.products is not None:
-            columns.append(np.arange(start, start + len(one.head.values)))
-        start += len(one.head.values)
-    return Curve(
-        directions=(curved.directions * weights[:, None]).astype(np.float32),
-        origin=curved.origin @ curved.directions,
-        coefficients=np.concatenate([one.products for one in fitted if one.products is not None], axis=1),
-        columns=np.concatenate(columns).astype(np.int64),
-    )
+    starts = accumulate((len(one.head.values) for one in fitted), initial=0)
+    found = [(start, one.products) for start, one in zip(starts, fitted, strict=False) if one.products is not None]
+    return curved.curve(weights, found) if curved is not None and weights is not None and found else None
 
 
 def _head(name: str, values: list[FieldValue], held_out: OutOfFold, *, decided: int) -> Head:

@@ -8,8 +8,11 @@ it costs a matrix of texts by texts, and no more than that sum for whoever reads
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from triage.engines.weights import Curve
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,6 +71,20 @@ class Coordinates:
         of_products *= np.where(first == second, PRODUCTS, 2 * PRODUCTS).astype(np.float32)[:, None]
         of_features = self.around.T @ shares
         return of_features, of_products, shares.sum(axis=0) - self.origin @ of_features
+
+    def curve(self, weights: NDArray[np.float64], found: Sequence[tuple[int, Floats]]) -> Curve:
+        """What is kept to read with: `found` are the first column and the coefficients of products of each field.
+
+        `weights` are what embedding and inner layer were multiplied by to make these texts' features.
+        """
+        import numpy as np
+
+        return Curve(
+            directions=(self.directions * weights[:, None]).astype(np.float32),
+            origin=self.origin @ self.directions,
+            coefficients=np.concatenate([of_products for _, of_products in found], axis=1),
+            columns=np.concatenate([start + np.arange(of_products.shape[1]) for start, of_products in found]),
+        )
 
 
 def products(main: Floats) -> Floats:
