@@ -24,7 +24,7 @@
   });
   if (!document.getElementById("ticket") && !document.getElementById("pane")) return;
 
-  function keyOf(id) { return PREFIX + person + ":" + document.getElementById("ticket").dataset.ticket + ":" + id; }
+  function keyOf(id, number) { return PREFIX + person + ":" + (number || document.getElementById("ticket").dataset.ticket) + ":" + id; }
   function keep(field) {
     clearTimeout(timers[field.id]);
     if (gone) return;
@@ -47,12 +47,15 @@
   }
   // autosave.js makes a stored draft the field's starting point (defaultValue); what is typed since is still to be kept.
   document.addEventListener("htmx:afterRequest", function (event) {
-    var elt = event.detail.elt, field = document.getElementById("reply-text");
+    // Whoever asked may be gone by now: an approval takes the editor away, and htmx then names what stood around it.
+    var asked = event.detail.requestConfig, elt = asked.elt, field = document.getElementById("reply-text");
+    var number = (/\/tickets\/(\d+)\//.exec(asked.path) || [])[1];
     if (!event.detail.successful) return;
-    if (elt.id === "reply-text" && field) keep(field);
-    if (elt.id === "reply-form") { clearTimeout(timers["reply-text"]); drop(keyOf("reply-text")); }
-    if (elt.matches(".comment-form")) { clearTimeout(timers["comment-text"]); drop(keyOf("comment-text")); }
+    if (elt.id === "reply-text" && field && document.contains(elt)) keep(field);
+    if (elt.id === "reply-form" && !document.contains(elt)) forget("reply-text", number);  // else it asks first, and stays
+    if (elt.matches(".comment-form")) forget("comment-text", number);
   });
+  function forget(id, number) { clearTimeout(timers[id]); delete timers[id]; drop(keyOf(id, number)); }
 
   // ── Offered after a reload, and where the ticket is opened again beside the queue ──
   function offerAll() {

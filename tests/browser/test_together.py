@@ -192,6 +192,20 @@ def test_what_was_typed_when_the_line_broke_is_there_after_a_reload(visit: Visit
     assert page.evaluate(kept) == 0
 
 
+def test_a_reply_sent_before_its_draft_was_stored_is_not_offered_again(visit: Visit, berta: Page, number: int) -> None:
+    page = _at(visit("/tickets/"), number)
+    page.route("**/draft/", lambda route: route.abort())  # as slow a line as there is
+    page.locator("#reply-text").fill("Sent within the second")
+    held = "Object.values(localStorage).filter(text => text.includes('Sent within the second')).length"
+    wait_for(lambda: page.evaluate(held), seconds=10, what="the text is kept")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#ticket-status")).not_to_have_attribute("data-status", "in_review")
+    wait_for(lambda: page.evaluate(held) == 0, seconds=10, what="the text is forgotten")
+    page.reload()
+    expect(page.locator("#messages, #ticket").first).to_contain_text("Sent within the second")
+    expect(page.locator("body")).not_to_contain_text("Your unsaved text")
+
+
 def test_a_reply_that_was_not_stored_stays_as_typed_when_the_ticket_comes_anew(
     visit: Visit, berta: Page, number: int
 ) -> None:
