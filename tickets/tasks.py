@@ -41,8 +41,8 @@ from tickets.actions import (
 from tickets.actions.deliveries import Claimed
 from tickets.actions.snoozing import wake_due
 from tickets.actions.status import close_settled
-from tickets.models import Lane, ReplayTicket, Ticket, TriageState
-from tickets.models.work import LEASE, RENEW_EVERY
+from tickets.models import Lane, ReplayTicket, Ticket
+from tickets.models.work import RENEW_EVERY
 from tickets.threads import Threads
 from triage import batches, brake, calls, ledger
 from triage import window as request_window
@@ -176,10 +176,7 @@ class Drain:
 
     def _renew_leases(self) -> None:
         beat(self.queue)
-        lease = timezone.now() + LEASE
-        for claimed in list(self.reading.values()):
-            mine = Ticket.objects.filter(pk=claimed.pk, claim=claimed.claim, triage_state=TriageState.PROCESSING)
-            mine.update(lease_until=lease)
+        triage.renew(list(self.reading.values()))
         for claimed in list(self.comparing.values()):
             comparing.renew(claimed)
         for claimed in list(self.batching.values()):

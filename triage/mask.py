@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from triage.personal import pieces
 
@@ -46,7 +47,7 @@ def mask_all(
 
     The first `ours` of them are the desk's own words: a customer called Grant Access is not named there.
     """
-    taken = {f"[{kind.upper()}_{int(number)}]" for text in texts for kind, number in _like_one.findall(text)}
+    taken = {mark for place, text in enumerate(texts) for mark in (_marks_in_ours if place < ours else _marks_in)(text)}
     marks: dict[tuple[str, str], str] = {}
     numbers: Counter[str] = Counter()
 
@@ -61,11 +62,20 @@ def mask_all(
         return marks[kind, value]
 
     masked = [
-        "".join(mark(*piece) for piece in pieces(text, names if place >= ours else ()))
+        "".join(mark(*piece) for piece in (_pieces_of_ours(text) if place < ours else pieces(text, names)))
         for place, text in enumerate(texts)
     ]
     counts = Counter(kind.lower() for kind, _ in marks)
     return masked, {placeholder: value for (_, value), placeholder in marks.items()}, dict(counts)
+
+
+def _marks_in(text: str) -> frozenset[str]:
+    return frozenset(f"[{kind.upper()}_{int(number)}]" for kind, number in _like_one.findall(text))
+
+
+# The desk's own words go out with every ticket, the same ones each time.
+_marks_in_ours = lru_cache(maxsize=32)(_marks_in)
+_pieces_of_ours = lru_cache(maxsize=32)(pieces)
 
 
 def unmask(text: str, restore: Mapping[str, str]) -> str:

@@ -186,6 +186,22 @@ def test_a_worker_that_dies_every_time_does_not_loop_for_ever(make_ticket: MakeT
     assert "worker stopped" in _ticket(made).error
 
 
+def test_leases_are_kept_of_those_still_in_hand_alone(make_ticket: MakeTicket, django_assert_num_queries: Any) -> None:
+    for number in range(4):
+        make_ticket(f"Reset {number}")
+    under_way = triage.claim(4, [Lane.INTERACTIVE])
+    Ticket.objects.filter(pk=under_way[0].pk).update(claim=7)  # somebody else has it now
+    Ticket.objects.update(lease_until=timezone.now())
+    again = Claimed(under_way[1].pk, 2)
+    Ticket.objects.filter(pk=again.pk).update(claim=2)
+    with django_assert_num_queries(2):
+        triage.renew([under_way[0], again, *under_way[2:]])
+    soon = timezone.now() + timedelta(seconds=5)
+    assert set(Ticket.objects.filter(lease_until__gt=soon).values_list("pk", flat=True)) == {
+        claimed.pk for claimed in under_way[1:]
+    }
+
+
 def test_two_workers_never_claim_the_same_ticket(make_ticket: MakeTicket) -> None:
     for number in range(6):
         make_ticket(title=f"Ticket {number}")
