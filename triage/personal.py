@@ -163,7 +163,13 @@ _labelled_phone = re.compile(
 _date = re.compile(r"(?:19|20)\d\d[-./ ][01]?\d[-./ ][0-3]?\d(?!\d)|[0-3]?\d[-./ ][01]?\d[-./ ](?:19|20)\d\d(?!\d)")
 
 
+# What every number of either kind holds, found many times faster than they are.
+_six_digits = re.compile(r"\d(?:\W{0,3}\d){5}")
+
+
 def phones(text: str) -> Iterator[Span]:
+    if not _six_digits.search(text):
+        return
     for match in _phone.finditer(text):
         if not _date.match(match.group()):
             yield match.span()

@@ -102,7 +102,6 @@ INSTALLED_APPS = [
     "csp",
     "django_htmx",
     "django_q",
-    "heroicons",
     "ninja",  # serves the API's documentation page from its package, not from a CDN
     "pghistory",
     "pgtrigger",

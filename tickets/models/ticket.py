@@ -231,9 +231,9 @@ class Ticket(Work):
     spam = models.BooleanField(default=False, db_default=False, editable=False)
 
     distance: float  # only on rows of nearest(): 1 - cosine
-    shown_place: Place  # and these three only on rows of a page of the queue
-    marked_subject: str
-    found: str
+    shown_place: Place | None = None  # set on rows of a page; where one is missing, a template looks for it long
+    marked_subject = ""
+    found = ""
 
     objects = _Kept.from_queryset(TicketQuerySet)()
     everything = TicketQuerySet.as_manager()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
-from django.db.models import Exists, F, Func, IntegerField, QuerySet, Subquery
+from django.db.models import Exists, F, Func, IntegerField, QuerySet, Subquery, Value
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
@@ -33,6 +33,7 @@ RAIL = (
     ("Summary", "/summary/", "document-text", "g s"),
     ("Settings", "/settings/", "cog-6-tooth", "g t"),
 )
+_OPEN = "triage.open"
 
 
 def person(request: HttpRequest) -> User:
@@ -47,7 +48,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {}
-    path, around = request.path, cast(Any, SimpleLazyObject(lambda: _around(user)))
+    path, around = request.path, cast(Any, SimpleLazyObject(lambda: _around(user, request.META.get(_OPEN))))
     items = [
         RailItem(
             word,
@@ -72,7 +73,12 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def _around(user: User) -> dict[str, int]:
+def tell_open(request: HttpRequest, count: int) -> None:
+    """A page that has counted the open tickets, but those put off, spares its frame the same."""
+    request.META[_OPEN] = count
+
+
+def _around(user: User, counted_open: int | None) -> dict[str, int]:
     """What every page says in its frame, in one query: open tickets but those put off (as the queue's first view
     counts them, and the socket), what is new for this person, a pause, and what is out of order.
     """
@@ -81,7 +87,7 @@ def _around(user: User) -> dict[str, int]:
     counted: Any = (
         User.objects.filter(pk=user.pk)
         .values(
-            open=_count_of(tickets),
+            open=_count_of(tickets) if counted_open is None else Value(counted_open),
             unread=_count_of(news),
             paused=Exists(Pause.objects.filter(ended_at=None)),
             silent=Exists(silent_mailboxes()),

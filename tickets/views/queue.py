@@ -16,11 +16,12 @@ from tickets.actions import notifying, triage
 from tickets.actions.errors import Refused
 from tickets.live import changes_since, rows_html
 from tickets.models import ORDERS, Order, Place, Ticket, leads
+from tickets.models.counts import MOST
 from tickets.models.ticket import TicketQuerySet
 from tickets.views.bulk import bar
 from tickets.views.choices import Choices
 from tickets.views.filters import Filters
-from tickets.views.frame import person
+from tickets.views.frame import person, tell_open
 from tickets.views.groups import groups_of
 from tickets.views.highlights import highlight
 from tickets.views.looks import Looks
@@ -47,6 +48,7 @@ def page(request: HttpRequest) -> HttpResponse:
     context |= {"choices": choices.of(filters), "chips": list(filters.chips(choices.names)), **bar(user)}
     if request.headers.get("HX-Target") == "queue":
         return render(request, "tickets/queue.html#queue", context)
+    tell_open(request, context["open"])
     opened = _number(request.GET.get("open", ""))
     context["split"] = context["looks"].split or bool(opened)
     return render(request, "tickets/queue.html", context | (_beside(request, opened) if opened else {}))
@@ -115,16 +117,22 @@ def _missing(here: TicketQuerySet, asked: QueryDict, order: Order) -> TicketQuer
 
 
 def queue_context(user: User, filters: Filters, choices: Choices) -> dict[str, Any]:
+    """What the queue shows. Words are searched for once, for its first page and its count alike."""
     visible = Ticket.objects.visible_to(user)
     here = filters.on_tab(filters.narrow(filters.among(user), user), user)
-    rows, older = ([], None) if filters.group else _page(here, filters)
-    counts = Counts.of(filters, visible, user)
+    shown, known = here, None
+    if filters.words and not filters.before and not filters.group:
+        numbers = list(here.in_order(filters.order).values_list("pk", flat=True)[: MOST + 1])
+        shown, known = filters.among(user).filter(pk__in=numbers[: PAGE + 1]), len(numbers)
+    rows, older = ([], None) if filters.group else _page(shown, filters)
+    counts = Counts.of(filters, visible, user, known=known)
     return {
         "filters": filters,
         "page_size": PAGE,
         "tabs": counts.tabs,
         "whose": counts.whose,
         "views": counts.views,
+        "open": counts.found["rail"],
         "orders": [(key, order.word) for key, order in ORDERS.items()],
         "rows": rows,
         "groups": groups_of(here) if filters.group else [],

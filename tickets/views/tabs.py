@@ -38,8 +38,11 @@ class Counts:
     found: Mapping[str, int]
 
     @classmethod
-    def of(cls, filters: Filters, visible: TicketQuerySet, user: User) -> Self:
-        """Three queries: the saved views, one that counts what is open in one pass, one for the rest, up to a limit."""
+    def of(cls, filters: Filters, visible: TicketQuerySet, user: User, *, known: int | None = None) -> Self:
+        """Three queries: the saved views, one that counts what is open in one pass, one for the rest, up to a limit.
+
+        `known` is what a search has found: who knows it need not search again.
+        """
         saved = list(View.objects.of(user).select_related("team")[:50])
         in_one_pass: dict[str, Q] = {"rail": visible.is_awake()}
         one_by_one: dict[str, TicketQuerySet] = {"failed": visible.unreadable()}
@@ -54,6 +57,9 @@ class Counts:
         counts = {name: Count("pk", filter=condition) for name, condition in in_one_pass.items()}
         found = visible.open().order_by().aggregate(**{name.replace("-", "_"): one for name, one in counts.items()})
         found = {name: found[name.replace("-", "_")] for name in counts}
+        if known is not None:
+            one_by_one.pop(here := _here(filters), None)
+            found[here] = known
         return cls(filters, saved, found | counted_up_to(one_by_one))
 
     @property
@@ -94,13 +100,17 @@ class Counts:
 def _wanted(filters: Filters) -> dict[str, Filters]:
     """What is counted of the views: while something is searched for the one that is shown, for the others cost most."""
     if not filters.plain or filters.q:
-        return {f"tab-{filters.status or 'all'}": filters}
+        return {_here(filters): filters}
     found = {f"tab-{key or 'all'}": replace(filters, status=key) for key, _ in TABS}
     if filters.narrowed or filters.whose:
         del found["tab-resolved"]  # of all that ever ended
     if filters.status in ("resolved", "spam"):
         return found
     return found | {f"whose-{key or 'all'}": replace(filters, whose=key) for key, _ in WHOSE}
+
+
+def _here(filters: Filters) -> str:
+    return f"tab-{filters.status or 'all'}"
 
 
 def _status(filters: Filters, visible: TicketQuerySet) -> Q:

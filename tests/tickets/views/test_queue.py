@@ -5,7 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.tickets.conftest import MakeTicket
@@ -268,3 +270,27 @@ def test_the_number_in_the_rail_is_that_of_the_first_view(
     client.force_login(lead)
     page = client.get("/tickets/").content.decode()
     assert re.findall(r'id="count-(?:rail|tab-all)">([^<]*)<', page) == ["1", "1"]
+
+
+def test_words_are_searched_for_once_for_the_rows_and_their_number(desk: Client, make_ticket: MakeTicket) -> None:
+    tickets = [make_ticket(title=f"Printer {number}") for number in range(52)]
+    make_ticket(title="Scanner")
+    desk.get("/tickets/?q=printer")
+    with CaptureQueriesContext(connection) as asked:
+        first = desk.get("/tickets/?q=printer")
+    assert sum(" @@ " in query["sql"] for query in asked) == 1
+    assert [row.number for row in first.context["rows"]] == [one.number for one in tickets[:1:-1]]
+    page = first.content.decode()
+    assert re.findall(r'id="count-(rail|tab-all)">([^<]*)<', page) == [("rail", "53"), ("tab-all", "52")]
+    older = desk.get(f"/tickets/{first.context['older']}")
+    assert [row.number for row in older.context["rows"]] == [tickets[1].number, tickets[0].number]
+
+
+def test_the_open_tickets_are_counted_once_for_list_and_frame(desk: Client, make_ticket: MakeTicket) -> None:
+    make_ticket()
+    desk.get("/tickets/")
+    with CaptureQueriesContext(connection) as asked:
+        page = desk.get("/tickets/").content.decode()
+    assert 'id="count-rail">1<' in page
+    assert not any('"open"' in query["sql"] and "snoozed_until" in query["sql"] for query in asked)
+    assert 'id="count-rail">1<' in desk.get("/settings/").content.decode()
