@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import subprocess
@@ -73,10 +74,14 @@ def _drain() -> list[Row]:
 
     django.setup()
     from tickets import tasks
+    from tickets.management.commands.work import COLLECT
     from tickets.models import Ticket
     from triage.models import Call
 
     tasks.warm()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT)  # as the worker has it
     began, busy = time.perf_counter(), time.process_time()
     while Ticket.objects.filter(triage_state="submitted").exists():
         asyncio.run(tasks.Drain("interactive").run())

@@ -193,7 +193,7 @@ def _earlier(ticket: Ticket, inquiry: Inquiry, context: Context, about: _About) 
 def _store(claimed: Claimed, verdict: Verdict, about: _About, milliseconds: int) -> None:
     """Keep the verdict as a Suggestion and let it fill what no person has set, if the claim still holds."""
     with transaction.atomic():
-        tickets = Ticket.objects.select_for_update(of=("self",)).select_related("team", "draft")
+        tickets = Ticket.objects.select_for_update(of=("self",)).select_related("team", "draft", "source")
         mine = tickets.filter(pk=claimed.pk, claim=claimed.claim, triage_state=TriageState.PROCESSING)
         ticket = mine.annotate(followed=Exists(shadow.standing())).first()
         if ticket is None:

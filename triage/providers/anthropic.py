@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from anthropic import APIStatusError, AsyncAnthropic
-    from anthropic.types import Message
 
 log = structlog.get_logger(__name__)
 OFFICIAL = "https://api.anthropic.com"
@@ -95,7 +94,9 @@ class Anthropic:
 
         client = await _client(self.base_url)
         try:
-            return _reply(await client.messages.create(**_arguments(request, ability)))
+            answer = await client.messages.with_raw_response.create(**_arguments(request, ability))
+            # As it came: to build the SDK's types of it takes longer than all else that is done with it.
+            return replace(_reply(await answer.json()), request_id=answer.request_id or "")
         except anthropic.BadRequestError as problem:
             if ability.structured:
                 raise
@@ -162,32 +163,38 @@ def _transformed(schema: str) -> Any:
 _schemas: dict[str, Any] = {}
 
 
-def _reply(message: Message) -> Reply:
-    """Read by type: a server may send blocks, fields and stop reasons that nobody asked for, or leave some out."""
-    blocks = getattr(message, "content", None)
+def _reply(message: object) -> Reply:
+    """Of the SDK's Message, or of its JSON. Read by type: a server may send blocks, fields and stop reasons that nobody
+    asked for, or leave some out.
+    """
+    blocks = _part(message, "content")
     if not isinstance(blocks, list):
         raise base.Unreadable("the model server sent something that is no answer")
-    usage = getattr(message, "usage", None)
-    written = getattr(usage, "cache_creation", None)
+    usage = _part(message, "usage")
+    written = _part(usage, "cache_creation")
     five_minutes = _count(written, "ephemeral_5m_input_tokens")
     return Reply(
-        text="".join(str(block.text) for block in blocks if getattr(block, "type", "") == "text"),
-        model=str(getattr(message, "model", None) or ""),
-        stop_reason=str(getattr(message, "stop_reason", None) or ""),
-        request_id=str(getattr(message, "_request_id", None) or ""),
+        text="".join(str(_part(block, "text")) for block in blocks if _part(block, "type") == "text"),
+        model=str(_part(message, "model") or ""),
+        stop_reason=str(_part(message, "stop_reason") or ""),
+        request_id=str(_part(message, "_request_id") or ""),
         usage=Usage(
             input=_count(usage, "input_tokens"),
             cache_read=_count(usage, "cache_read_input_tokens"),
             cache_write_5m=five_minutes if written is not None else _count(usage, "cache_creation_input_tokens"),
             cache_write_1h=_count(written, "ephemeral_1h_input_tokens"),
             output=_count(usage, "output_tokens"),
-            us_only=getattr(usage, "inference_geo", None) == "us",
+            us_only=_part(usage, "inference_geo") == "us",
         ),
     )
 
 
+def _part(holder: object, name: str) -> Any:
+    return holder.get(name) if isinstance(holder, dict) else getattr(holder, name, None)
+
+
 def _count(holder: object, name: str) -> int | None:
-    value = getattr(holder, name, None)
+    value = _part(holder, name)
     return value if isinstance(value, int) and value >= 0 else None
 
 
