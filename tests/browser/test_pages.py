@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
 from tests.running import RunningDesk
+from tickets.views.settings import PAGES
 
 pytestmark = pytest.mark.browser
 PHONE = {"width": 390, "height": 844}
@@ -18,7 +20,11 @@ INSIDE = ("/", "/tickets/", "/tickets/?status=escalated", "/tickets/?q=nothing-h
           "/settings/security/passkeys/new/", "/settings/security/password/", "/settings/people/",
           "/settings/people/1/", "/settings/security-log/", "/replays/", "/replays/new/",
           "/settings/sla/", "/settings/sla/new/", "/settings/calendars/", "/settings/calendars/new/",
-          "/settings/teams/", "/settings/api-keys/", "/tickets/999999/", "/tickets/?open={number}")  # fmt: skip
+          "/settings/teams/", "/settings/api-keys/", "/settings/rules/", "/settings/rules/new/",
+          "/settings/rules/firings/", "/settings/webhooks/", "/settings/webhooks/new/", "/settings/github/",
+          "/settings/github/accounts/new/", "/settings/mail/", "/settings/mail/new/", "/settings/imports/",
+          "/settings/spam/", "/settings/macros/", "/settings/macros/new/", "/settings/notifications/",
+          "/tickets/meaning/?q=refund", "/tickets/999999/", "/tickets/?open={number}")  # fmt: skip
 OUTSIDE = ("/sign-in/", "/sign-in/forgotten/", "/sign-in/ended/", "/invitation/forged/", "/support/",
            "/support/t/forged/")  # fmt: skip
 
@@ -31,6 +37,10 @@ def violations(page: Page) -> list[str]:
 def settle(page: Page) -> None:
     """Wait for what a page still does of its own: transitions would be judged half way."""
     page.wait_for_load_state("networkidle") if page.locator("#connection").count() == 0 else page.wait_for_timeout(400)
+
+
+def test_no_page_of_the_settings_is_left_out() -> None:
+    assert {reverse(one.address) for one in PAGES} <= set(INSIDE)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
