@@ -71,6 +71,8 @@
   });
   window.addEventListener("online", function () { attempts = 0; connect(); });
   window.addEventListener("offline", function () { show("offline"); });
+  // Who signs out here is on the way already; to hear of it would send the page to be signed in for, again.
+  document.addEventListener("submit", function (event) { if (event.target.querySelector("#sign-out")) { leaving = true; drop(); } });
   window.addEventListener("pagehide", function () { leaving = true; drop(); });
   window.addEventListener("pageshow", function (event) { if (event.persisted) { leaving = false; connect(); } });
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Visit
 from tests.running import PASSWORD, RunningDesk
@@ -61,6 +62,21 @@ def test_a_passkey_opens_the_desk_alone_and_as_the_second_step(visit: Visit, des
     page.wait_for_url("**/settings/security/")
     expect(page.get_by_text("Password alone")).to_be_visible()
     assert desk.rows("SELECT count(*) FROM mfa_authenticator") == [(0,)]
+
+
+def test_who_signs_out_is_not_sent_back_to_the_page_they_left(visit: Visit) -> None:
+    page = visit("/settings/")
+
+    def answer_late(route: Route) -> None:
+        answer = route.fetch(max_redirects=0)
+        page.wait_for_timeout(1500)  # meanwhile the socket could tell the page that its session ended
+        route.fulfill(response=answer)
+
+    page.route("**/sign-out/", answer_late)
+    page.locator("#person-menu summary").click()
+    page.locator("#sign-out").click()
+    page.wait_for_url(re.compile("/sign-in/"))
+    assert page.url.endswith("/sign-in/")
 
 
 def test_an_open_desk_is_left_at_once_when_its_session_is_ended_elsewhere(visit: Visit) -> None:
