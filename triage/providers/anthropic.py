@@ -174,7 +174,7 @@ def _reply(message: object) -> Reply:
     written = _part(usage, "cache_creation")
     five_minutes = _count(written, "ephemeral_5m_input_tokens")
     return Reply(
-        text="".join(str(_part(block, "text")) for block in blocks if _part(block, "type") == "text"),
+        text="".join(str(_part(block, "text") or "") for block in blocks if _part(block, "type") == "text"),
         model=str(_part(message, "model") or ""),
         stop_reason=str(_part(message, "stop_reason") or ""),
         request_id=str(_part(message, "_request_id") or ""),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from pytest_django import Settings
 
 from triage.providers import PROVIDERS, base
-from triage.providers.anthropic import Anthropic, _arguments
+from triage.providers.anthropic import Anthropic, _arguments, _reply
 from triage.providers.base import Ability, Reply, Request
 from triage.providers.fake import FakeMessagesAPI
 
@@ -127,3 +128,8 @@ def test_the_host_is_what_a_breaker_opens_for(settings: Settings) -> None:
     assert PROVIDERS["anthropic"]().endpoint == "api.anthropic.com"
     settings.ANTHROPIC_BASE_URL = "http://localhost:11434/"
     assert PROVIDERS["anthropic"]().endpoint == "localhost:11434"
+
+
+@pytest.mark.parametrize("block", [{"type": "text"}, {"type": "text", "text": None}])
+def test_a_block_without_its_text_says_nothing(block: dict[str, Any]) -> None:
+    assert _reply({"content": [block, {"type": "text", "text": "Hello"}]}).text == "Hello"
