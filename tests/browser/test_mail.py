@@ -121,6 +121,8 @@ def test_five_turns_by_mail_are_one_ticket_and_one_thread(visit: Visit, desk: Ru
     assert desk.rows("SELECT count(*) FROM tickets_ticket WHERE subject = %s", SUBJECT) == [(1,)]
     assert server.inbox.unseen == []
     whole = ticket.locator(".mail-whole").last
+    # At the foot of the window: what opens is out of sight, and must be there when they scroll on.
+    whole.locator("summary").evaluate("summary => summary.scrollIntoView({ block: 'end', behavior: 'instant' })")
     whole.locator("summary").click()
     expect(whole).to_contain_text("what stood there before")
     # It stays, read as it was, when the conversation comes anew beneath it.

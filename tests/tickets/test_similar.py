@@ -20,6 +20,7 @@ def _at(ticket: Ticket, *head: float, team: str = "software", text: str = "") ->
     return ticket
 
 
+@pytest.mark.usefixtures("exact_search")
 def test_the_likest_come_first_and_what_is_unlike_not_at_all(make_ticket: MakeTicket, settings: Settings) -> None:
     asked = _at(make_ticket(), 1)
     far = _at(make_ticket(title="Far"), 0.6, 0.8)
@@ -33,6 +34,7 @@ def test_the_likest_come_first_and_what_is_unlike_not_at_all(make_ticket: MakeTi
     assert [one.ticket.pk for one in similar_to(asked, Ticket.objects.all())] == [near.pk]
 
 
+@pytest.mark.usefixtures("exact_search")
 def test_a_ticket_with_the_same_text_is_there_and_said_to_be(make_ticket: MakeTicket) -> None:
     asked = _at(make_ticket(), 1, text="a" * 64)
     _at(make_ticket(title="Near"), 0.999, 0.04)

@@ -219,6 +219,7 @@ def test_only_who_sees_both_and_may_decide_merges_and_brings_back(
     assert _row(twin)["merged_into_id"] == reviewed.pk
 
 
+@pytest.mark.usefixtures("exact_search")
 def test_a_merged_ticket_is_not_counted_as_a_similar_one(
     agent: User, lead: User, reviewed: Ticket, twin: Ticket, stranger: Ticket
 ) -> None:

@@ -517,6 +517,7 @@ def test_it_refuses_a_comment_without_words(api: ApiClient, reviewed: Ticket, bo
     problem(api.send("post", f"/tickets/{reviewed.number}/comments", body), 422)
 
 
+@pytest.mark.usefixtures("exact_search")
 def test_similar_tickets_are_the_nearest_that_the_key_may_see(
     api: ApiClient, caller: Caller, make_ticket: MakeTicket, colleague: User
 ) -> None:

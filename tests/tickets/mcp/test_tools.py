@@ -117,6 +117,7 @@ def test_an_alert_escalates_the_ticket_and_tells_those_who_lead_its_team(
     assert reviewed.events.latest("pgh_id").actor == "api:Claude"
 
 
+@pytest.mark.usefixtures("exact_search")
 def test_similar_ones_are_found_by_number_and_by_meaning(writer: Talk, reviewed: Ticket, make_ticket: Any) -> None:
     from tickets.models import TicketVector
     from triage.embedding import embed

@@ -343,11 +343,11 @@ def test_a_delivery_of_another_ticket_cannot_be_decided_here(
     assert answer.status_code == 404
 
 
+@pytest.mark.usefixtures("exact_search")
 def test_similar_tickets_of_other_teams_are_not_named(desk: Client, reviewed: Ticket, make_ticket: MakeTicket) -> None:
     from tickets.models import Team
 
     near, far = make_ticket(title="Near and ours"), make_ticket(title="Near and theirs")
-    # Of this test alone: of vectors like those of rolled back tests the index finds the dead rows first.
     vector = [0.0] * 383 + [1.0]
     for ticket in (reviewed, near, far):
         Ticket.objects.filter(pk=ticket.pk).update(embedding=vector)
