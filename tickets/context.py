@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -12,9 +12,9 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from tickets.channels import CHANNELS
-from tickets.models import ENDED, Category, Component, Example, Message, Priority, Requester, Team, Ticket
-from tickets.models.likeness import filtered_likeness
+from tickets.models import Category, Component, Message, Priority, Requester, Team, Ticket
 from tickets.models.taxonomy import Label as LabelRow
+from tickets.neighbours import Neighbour, Neighbours, neighbours_of
 from tickets.policies import Policies
 from triage import calls
 from triage.mask import redact
@@ -35,7 +35,6 @@ from triage.pipeline.types import (
 
 log = structlog.get_logger(__name__)
 TAXONOMY_SECONDS = 5.0
-NEAREST = 5
 CLOSED_LISTS = ("category", "team", "component")
 
 
@@ -125,18 +124,34 @@ def _others(ticket: Ticket, messages: Sequence[Message]) -> tuple[str, ...]:
     return tuple(filter(None, [*(person.name for person in people), *(user.get_full_name() for user in ours)]))
 
 
-def gather(inquiry: Inquiry, vector: Any, *, ticket: Ticket | None = None, engine: str = "cascade") -> Context:
-    """The taxonomy, decided examples and answered tickets nearest to `vector`, and the engines that can be asked."""
+def near(vector: Any, ticket: Ticket | None = None, *, alike: int = 0) -> Neighbours:
+    """What a reading leans on, of what is near to `vector`; also `alike` tickets of any state."""
+    number = ticket.number if ticket else 0  # no ticket has the number 0
+    return neighbours_of(vector, number=number, told=calls.configured(), alike=alike)
+
+
+def gather(
+    inquiry: Inquiry,
+    vector: Any,
+    *,
+    ticket: Ticket | None = None,
+    engine: str = "cascade",
+    neighbours: Neighbours | None = None,
+) -> Context:
+    """The taxonomy, decided examples and answered tickets nearest to `vector`, and the engines that can be asked.
+
+    `neighbours` are those of `vector`, where they are known already.
+    """
     labels, hours = taxonomy()
     ask: Ask | None = calls.ask if calls.configured() else None
-    number = ticket.number if ticket else 0  # no ticket has the number 0
+    found = near(vector, ticket) if neighbours is None else neighbours
     return Context(
         taxonomy=labels,
         vector=vector,
         local=_local(),
         ask=ask,
-        examples=_examples(vector, number, labels, told=ask is not None),
-        answers=_answers(vector, number),
+        examples=[_decided(one, labels) for one in found.decided],
+        answers=_answers(found.answered),
         sla_hours=hours,
         guidance=ticket.source.guidance if ticket else "",
         escalate_below=settings.ESCALATE_BELOW,
@@ -158,25 +173,10 @@ def _local() -> LocalReader | None:
         return None
 
 
-def _examples(vector: Any, number: int, known: Taxonomy, *, told: bool) -> list[Decided]:
-    """The decided texts nearest to this one; with their words if they are `told` to a model: clearing them costs."""
-    if vector is None:
-        return []
-    nearest = Example.objects.nearest(vector).exclude(ticket_id=number)
-    if told:
-        nearest = nearest.select_related("ticket__requester")
-        nearest = nearest.only("text", "labels", "ticket__requester__name", "ticket__requester__email")
-    else:
-        nearest = nearest.only("labels", "ticket_id")
-    return [
-        Decided(
-            redact(row.text, _names(row.ticket)) if told else "",
-            usable_labels(row.labels, known),
-            1 - row.distance,
-            row.ticket_id,
-        )
-        for row in nearest[:NEAREST]
-    ]
+def _decided(one: Neighbour, known: Taxonomy) -> Decided:
+    """A decided text; without what is personal in it, for it may be told to a model."""
+    text = redact(one.text, one.names) if one.text else ""
+    return Decided(text, usable_labels(one.labels, known), one.similarity, one.number)
 
 
 def usable_labels(labels: Mapping[str, Any], known: Taxonomy) -> dict[Any, FieldValue]:
@@ -191,25 +191,17 @@ def usable_labels(labels: Mapping[str, Any], known: Taxonomy) -> dict[Any, Field
     return usable
 
 
-def _names(ticket: Ticket) -> tuple[str, ...]:
-    """What a ticket's customer is called: it must not reach another customer's prompt or draft."""
-    person = ticket.requester
-    return tuple(filter(None, (person.name, person.email))) if person else ()
-
-
-def _answers(vector: Any, number: int) -> list[Answered]:
-    """Resolved tickets like this one, with the last reply that a person sent there."""
-    if vector is None:
-        return []
-    nearest = Ticket.objects.nearest(vector).filter(status__in=ENDED).exclude(pk=number).select_related("requester")
-    with filtered_likeness():
-        found = list(nearest.only("number", "subject", "requester")[:NEAREST])
+def _answers(ended: Iterable[Neighbour]) -> list[Answered]:
+    """Resolved tickets like this one, with the last reply that a person sent there, and what its people are called:
+    that must not reach another customer's prompt or draft.
+    """
     answers = []
-    for ticket in found:
-        if 1 - ticket.distance < settings.TRIAGE_SIMILAR_FROM:
+    for one in ended:
+        if one.similarity < settings.TRIAGE_SIMILAR_FROM:
             break
-        reply = ticket.messages.filter(kind=Message.Kind.OUTBOUND).select_related("author").last()
+        replies = Message.objects.filter(ticket=one.number, kind=Message.Kind.OUTBOUND)
+        reply = replies.select_related("author").order_by("pk").last()
         if reply is not None:
-            names = (*_names(ticket), *([reply.author.label] if reply.author else []))
-            answers.append(Answered(ticket.number, ticket.subject, reply.text, 1 - ticket.distance, names))
+            names = (*one.names, *([reply.author.label] if reply.author else []))
+            answers.append(Answered(one.number, one.subject, reply.text, one.similarity, names))
     return answers

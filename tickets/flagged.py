@@ -41,6 +41,8 @@ class Shown:
 
 def flags_of(ticket: Ticket, text: str, suggestion: Suggestion | None) -> tuple[Flag, ...]:
     """The flags of this text as a reply to this ticket, now."""
+    if text == _template(suggestion):
+        return ()  # every word is the desk's own
     return flags(text, _known(ticket, suggestion), _own(ticket, suggestion))
 
 
@@ -78,13 +80,19 @@ def _known(ticket: Ticket, suggestion: Suggestion | None) -> Iterator[str]:
 
 def _own(ticket: Ticket, suggestion: Suggestion | None) -> Iterator[str]:
     """What the desk says of itself: its door, its status page, its target for an answer, its templates and macros."""
-    if suggestion and suggestion.draft_engine == "template":
-        yield "\n".join(line for line in suggestion.draft.splitlines() if not line.startswith(">"))
+    yield _template(suggestion)
     yield from (ticket.source.sender, ticket.source.signature, ticket.source.guidance)
     yield f"{settings.BASE_URL}{ticket.get_status_url()}"
     yield from Macro.objects.active().exclude(scope=Macro.Scope.OWN).values_list("text", flat=True)
     hours = taxonomy()[1]
     yield from (sla_sentence(priority, hours, language) for priority in PRIORITIES for language in languages())
+
+
+def _template(suggestion: Suggestion | None) -> str:
+    """What of a suggested reply came from the templates: all but what it quotes."""
+    if suggestion is None or suggestion.draft_engine != "template":
+        return ""
+    return "\n".join(line for line in suggestion.draft.splitlines() if not line.startswith(">"))
 
 
 def _answers(numbers: list[int]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -13,6 +14,7 @@ from triage import batches, calls
 from triage.engines.local import LocalEngine
 from triage.engines.weights import Unreadable, from_bytes
 from triage.models import Artifact
+from triage.pipeline import listen
 from triage.pipeline.classify import classify
 from triage.pipeline.types import AskedModel, Context, Inquiry, NoAnswer, Question
 from triage.prompts import Prompt
@@ -104,14 +106,17 @@ async def question_for(inquiry: Inquiry, context: Context) -> Question | None:
     async def carry_out(question: Question) -> AskedModel:
         raise _Asked(question)
 
+    heard = await asyncio.to_thread(listen, inquiry, context)
+    if not heard.readable:
+        return None
     try:
-        await classify(inquiry, replace(context, ask=carry_out))
+        await classify(inquiry, replace(context, ask=carry_out), heard)
     except _Asked:
         pass
     else:
         return None
     try:
-        await classify(inquiry, replace(context, ask=carry_out, engine="model"))
+        await classify(inquiry, replace(context, ask=carry_out, engine="model"), heard)
     except _Asked as asked:
         return asked.question
     raise NoAnswer("the model would not be asked about it")

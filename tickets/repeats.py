@@ -60,9 +60,10 @@ def earlier(ticket: Ticket, inquiry: Inquiry, context: Context, *, basis: str, t
     since = timezone.now() - timedelta(days=settings.TRIAGE_REUSE_DAYS)
     # Of what was deleted or is spam nothing is taken over.
     same = Suggestion.objects.filter(basis=basis, created_at__gte=since, ticket__deleted_at=None).exclude(ticket=ticket)
-    first = same.select_related("ticket__requester", "ticket__source").order_by("-pk").first()
-    if first is None:
+    newest = same.order_by("-pk").values_list("pk", flat=True).first()
+    if newest is None:
         return None
+    first = Suggestion.objects.select_related("ticket__requester", "ticket__source").get(pk=newest)
     decided = _decided(text, ticket, since, context)
     readings = _readings(first, ticket) | decided
     changed = any(readings[name].value != _value(first, name) for name in _SAYS_WHAT_TO_ANSWER if name in readings)

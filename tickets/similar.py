@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.search import SearchQuery, SearchRank, SearchVector
@@ -53,17 +52,6 @@ def similar_to(
         if 1 - other.distance >= least
     ]
     return sorted(found, key=lambda one: not one.same_text)
-
-
-def numbers_like(vector: Any, number: int) -> list[dict[str, Any]]:
-    """What is kept with a Suggestion: [{number, similarity}] of the likest tickets when it was read."""
-    if vector is None:
-        return []
-    with filtered_likeness():
-        others = Ticket.objects.exclude(pk=number).filter(merged_into=None)
-        near = list(others.nearest(vector).only("number")[: settings.TRIAGE_SIMILAR_K])
-    kept = [{"number": other.number, "similarity": round(1 - other.distance, 4)} for other in near]
-    return [one for one in kept if one["similarity"] >= settings.TRIAGE_SIMILAR_FROM]
 
 
 def _by_words(ticket: Ticket, others: TicketQuerySet, most: int) -> list[Similar]:

@@ -5,30 +5,42 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
-from django.db.models import Q
+from django.db import connection
 
-from tickets.models import ENDED, Event, Message, Status, Ticket
+from tickets.models import ENDED, Message, Status, Ticket
 from tickets.promises import Interval, Story
 
 _Moment = tuple[datetime, str, datetime | None]  # when, the status from then on, and until when it is put off
 
+# Written out: every change of a ticket asks for both.
+_SAID = """
+    SELECT coalesce(ticket.merged_into_id, ticket.number), message.kind, message.created_at
+    FROM tickets_message AS message JOIN tickets_ticket AS ticket ON ticket.number = message.ticket_id
+    WHERE message.kind IN ('inbound', 'outbound') AND message.ticket_id IN (
+        SELECT number FROM tickets_ticket
+        WHERE deleted_at IS NULL AND (number = ANY(%(numbers)s) OR merged_into_id = ANY(%(numbers)s))
+    )
+    ORDER BY message.created_at, message.id
+"""
+_PAST = """
+    SELECT pgh_obj_id, pgh_created_at, status, snoozed_until FROM tickets_event
+    WHERE pgh_obj_id = ANY(%(numbers)s) ORDER BY pgh_id
+"""
+
 
 def stories_of(tickets: Sequence[Ticket], now: datetime) -> dict[int, Story]:
     """By number. What the rows hold but history does not, yet, was changed `now`. Two queries for all of them."""
-    numbers = [ticket.pk for ticket in tickets]
+    asked = {"numbers": [ticket.pk for ticket in tickets]}
     said: dict[int, list[tuple[str, datetime]]] = defaultdict(list)
-    kinds = (Message.Kind.INBOUND, Message.Kind.OUTBOUND)
-    threads = Ticket.objects.filter(Q(pk__in=numbers) | Q(merged_into__in=numbers)).values("pk")
-    messages = Message.objects.filter(ticket__in=threads, kind__in=kinds).order_by("created_at", "pk")
-    for number, home, kind, at in messages.values_list("ticket_id", "ticket__merged_into", "kind", "created_at"):
-        said[home or number].append((kind, at))
     past: dict[int, list[_Moment]] = defaultdict(list)
-    events = Event.objects.filter(pgh_obj__in=numbers).order_by("pgh_id")
-    rows: Any = events.values_list("pgh_obj_id", "pgh_created_at", "status", "snoozed_until")
-    for number, at, status, until in rows:
-        past[number].append((at, status, until))
+    with connection.cursor() as cursor:
+        cursor.execute(_SAID, asked)
+        for number, kind, at in cursor.fetchall():
+            said[number].append((kind, at))
+        cursor.execute(_PAST, asked)
+        for number, at, status, until in cursor.fetchall():
+            past[number].append((at, status, until))
     return {ticket.pk: _story(ticket, said[ticket.pk], past[ticket.pk], now) for ticket in tickets}
 
 

@@ -102,11 +102,11 @@ class Drain:
         await sync_to_async(close_old_connections)()
         until = time.monotonic() + BUDGET
         renewal = asyncio.create_task(self._renew())
-        with ThreadPoolExecutor(2, "embed") as processor, ThreadPoolExecutor(8, "send") as senders:
+        with ThreadPoolExecutor(8, "send") as senders:
             try:
                 while True:
                     if time.monotonic() < until and not stopping():
-                        await self._take_up(processor, senders)
+                        await self._take_up(senders)
                     elif await sync_to_async(self._is_due)():
                         await sync_to_async(ring)(self.queue)
                         until = -1.0
@@ -123,7 +123,7 @@ class Drain:
         await sync_to_async(close_old_connections)()
         return self.worked
 
-    async def _take_up(self, processor: ThreadPoolExecutor, senders: ThreadPoolExecutor) -> None:
+    async def _take_up(self, senders: ThreadPoolExecutor) -> None:
         """Deliveries before tickets, interactive tickets before imported ones."""
         glances = not self.reading or time.monotonic() - self.glanced >= GLANCE
         if glances:
@@ -133,10 +133,10 @@ class Drain:
         free = self.width - len(self.reading)
         if free >= min(AT_ONCE, self.width):
             for claimed in await sync_to_async(triage.claim)(free, self.lanes):
-                work = partial(triage.triage_ticket, claimed, processor, self.gate)
+                work = partial(triage.triage_ticket, claimed, self.gate)
                 self.reading[asyncio.create_task(self.threads.run(work))] = claimed
         if glances and self.queue == "batch":
-            await self._take_up_replays(processor)
+            await self._take_up_replays()
 
     async def _take_up_kind(self, name: str, senders: ThreadPoolExecutor) -> None:
         kind, under_way = jobs.KINDS[name], self.doing[name]
@@ -148,12 +148,12 @@ class Drain:
     def _windows(self) -> tuple[dict[asyncio.Task[None], Any], ...]:
         return (self.reading, self.comparing, self.batching, *self.doing.values())
 
-    async def _take_up_replays(self, processor: ThreadPoolExecutor) -> None:
+    async def _take_up_replays(self) -> None:
         """In what imported tickets leave free, and never more than half of it, so that the next of them has room."""
         free = min(self.width - len(self.reading), self.width // 2) - len(self.comparing)
         if free > 0:
             for claimed in await sync_to_async(comparing.claim)(free):
-                self.comparing[asyncio.create_task(comparing.work(claimed, processor, self.gate))] = claimed
+                self.comparing[asyncio.create_task(comparing.work(claimed, self.gate))] = claimed
         if not self.batching:
             for pk, claim in await sync_to_async(batches.claim)(1):
                 self.batching[asyncio.create_task(batches.work(pk, claim))] = Claimed(pk, claim)

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 from pytest_django import Settings
 
 from tests.tickets.conftest import MakeTicket
 from tickets.models import Source, Team, Ticket
-from tickets.similar import numbers_like, similar_to
+from tickets.preparation import prepare
+from tickets.similar import similar_to
 from triage.models import User
 
 
@@ -76,8 +78,14 @@ def test_no_words_of_a_customer_upset_the_search(make_ticket: MakeTicket, text: 
 
 
 def test_what_is_kept_with_a_reading_are_numbers_and_likeness(make_ticket: MakeTicket) -> None:
-    near = _at(make_ticket(title="Near"), 0.8, 0.6)
-    _at(make_ticket(title="Another matter"), 0, 1)
-    asked = make_ticket()
-    assert numbers_like(_vector(1), asked.pk) == [{"number": near.pk, "similarity": pytest.approx(0.8, abs=0.001)}]
-    assert numbers_like(None, asked.pk) == []
+    asked, near, far = make_ticket(title="Export fails"), make_ticket(title="Near"), make_ticket(title="Another matter")
+    in_hand = {"triage_state": "processing", "lease_until": timezone.now(), "claim": 7}
+    Ticket.objects.filter(pk=asked.pk).update(**in_hand)
+    prepared = prepare(asked.pk, 7)
+    assert prepared is not None and prepared.about.similar == []
+    Ticket.objects.filter(pk=near.pk).update(embedding=prepared.about.vector)
+    Ticket.objects.filter(pk=far.pk).update(embedding=-prepared.about.vector)
+    again = prepare(asked.pk, 7)
+    assert again is not None
+    assert again.about.similar == [{"number": near.pk, "similarity": pytest.approx(1, abs=0.001)}]
+    assert prepare(asked.pk, 6) is None

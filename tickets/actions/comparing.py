@@ -6,7 +6,6 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping
-from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -60,21 +59,17 @@ def take_back_expired() -> int:
     return len(lost)
 
 
-async def work(claimed: Claimed, executor: Executor | None = None, gate: asyncio.Semaphore | None = None) -> None:
+async def work(claimed: Claimed, gate: asyncio.Semaphore | None = None) -> None:
     """Do one claimed row, prepared behind `gate`. Whatever goes wrong is kept with it.
 
     A comparison touches no ticket.
     """
     try:
         async with gate or nullcontext():
-            loaded = await sync_to_async(_load)(claimed)
-            if loaded is None:
-                return
-            row, inquiry = loaded
-            began = time.monotonic()
-            loop = asyncio.get_running_loop()
-            vector = await loop.run_in_executor(executor, lambda: embed(clean(inquiry.text)))
-            context = await sync_to_async(gather)(inquiry, vector, ticket=row.ticket, engine=row.replay.engine)
+            prepared = await sync_to_async(_prepare)(claimed)
+        if prepared is None:
+            return
+        row, inquiry, context, began = prepared
         if row.replay.kind == Replay.Kind.STORE:
             question = await question_for(inquiry, context)
             await sync_to_async(_ask)(claimed, question)
@@ -90,6 +85,16 @@ async def work(claimed: Claimed, executor: Executor | None = None, gate: asyncio
     except Exception as error:
         log.exception("replay_broke", row=claimed.pk)
         await sync_to_async(_fail)(claimed, f"{type(error).__name__} while reading")
+
+
+def _prepare(claimed: Claimed) -> tuple[ReplayTicket, Inquiry, Context, float] | None:
+    """The row, what is read and what that leans on, and when the reading began (`time.monotonic`)."""
+    if (loaded := _load(claimed)) is None:
+        return None
+    row, inquiry = loaded
+    began = time.monotonic()
+    vector = embed(clean(inquiry.text))
+    return row, inquiry, gather(inquiry, vector, ticket=row.ticket, engine=row.replay.engine), began
 
 
 def _held(claimed: Claimed) -> Any:

@@ -7,11 +7,9 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Executor
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import structlog
 from asgiref.sync import sync_to_async
@@ -19,7 +17,7 @@ from django.db import transaction
 from django.db.models import Exists, F, QuerySet
 from django.utils import timezone
 
-from tickets import once, repeats
+from tickets import once
 from tickets.actions import shadow
 from tickets.actions.auditing import draw
 from tickets.actions.carrying import give_by_load, let_go_if_out_of_sight
@@ -31,14 +29,13 @@ from tickets.actions.learning import labels_of
 from tickets.actions.notifying import tell_assignee, tell_leads
 from tickets.actions.promising import reckon
 from tickets.actions.review import require_lead
-from tickets.context import gather, inquiry_of, remembered
+from tickets.context import gather, remembered
 from tickets.flagged import flags_of, stored
 from tickets.live import announce
 from tickets.models import (
     Draft,
     Example,
     Lane,
-    Message,
     ReadWith,
     Status,
     Suggestion,
@@ -48,14 +45,12 @@ from tickets.models import (
 )
 from tickets.models.ticket import TicketQuerySet
 from tickets.models.work import LEASE
-from tickets.reader import with_answer
-from tickets.similar import numbers_like
+from tickets.preparation import About, Prepared, embedding_of, prepare
 from triage.correlation import acting, tracing
-from triage.embedding import clean, embed
 from triage.flags import visible
 from triage.models import Pause, User
 from triage.pipeline import read
-from triage.pipeline.types import MANUAL_REVIEW, Context, Earlier, Inquiry, Turn, Verdict
+from triage.pipeline.types import MANUAL_REVIEW, Context, Inquiry, Turn, Verdict
 from triage.queue import ring
 
 log = structlog.get_logger(__name__)
@@ -91,57 +86,42 @@ def renew(under_way: Iterable[Claimed]) -> None:
         mine.update(lease_until=timezone.now() + LEASE)
 
 
-async def triage_ticket(
-    claimed: Claimed, executor: Executor | None = None, gate: asyncio.Semaphore | None = None
-) -> None:
+async def triage_ticket(claimed: Claimed, gate: asyncio.Semaphore | None = None) -> None:
     """Read one claimed ticket and store what the machine thinks. Whatever goes wrong is kept with the ticket.
 
     Where many are begun at once, `gate` lets them be prepared one after the other: the first can then be with the model
-    while the last is not embedded yet.
+    while the last is not embedded yet. A thread does all of that, and another time all of the storing: each way to a
+    thread and back costs as much as a query.
     """
-    loop = asyncio.get_running_loop()
     try:
         async with gate or nullcontext():
             began = time.monotonic()
-            loaded = await sync_to_async(_load)(claimed)
-            if loaded is None:
-                return
-            ticket, inquiry = loaded
-            vector = await loop.run_in_executor(executor, _embedding, inquiry)
-            context, about = await sync_to_async(_gather)(ticket, inquiry, vector)
-        async with once.in_hand(about.basis) as hold:
-            with tracing(ticket.correlation_id):
-                verdict = await _read_once(ticket, inquiry, context, about, hold)
-            await sync_to_async(_store)(claimed, verdict, about, int((time.monotonic() - began) * 1000))
+            prepared = await sync_to_async(prepare)(claimed.pk, claimed.claim)
+        if prepared is None:
+            return
+        async with once.in_hand(prepared.about.basis) as hold:
+            with tracing(prepared.ticket.correlation_id):
+                verdict = await _read_once(prepared, hold)
+            await sync_to_async(_store)(claimed, verdict, prepared, int((time.monotonic() - began) * 1000))
     except Exception as error:
         log.exception("triage_broke", ticket=claimed.pk)
         await sync_to_async(fail)(claimed, f"{type(error).__name__} while reading")
 
 
-async def _read_once(ticket: Ticket, inquiry: Inquiry, context: Context, about: _About, hold: once.Hold) -> Verdict:
+async def _read_once(prepared: Prepared, hold: once.Hold) -> Verdict:
     """Read it, with the verdict on the same text where another ticket brought that at the same time."""
-    if hold.waited:
-        context = await _looked_again(ticket, inquiry, context, about)
-    context = replace(context, ask=hold.asking(context.ask))
+    inquiry, heard = prepared.inquiry, prepared.heard
+    context = await _looked_again(prepared) if hold.waited else prepared.context
     try:
-        return await read(inquiry, context)
+        return await read(inquiry, replace(context, ask=hold.asking(context.ask)), heard)
     except once.AskedElsewhere:
-        return await read(inquiry, await _looked_again(ticket, inquiry, context, about))
+        return await read(inquiry, await _looked_again(prepared), heard)
 
 
-async def _looked_again(ticket: Ticket, inquiry: Inquiry, context: Context, about: _About) -> Context:
-    if context.earlier is not None or ticket.read_with != ReadWith.CASCADE:
-        return context
-    return replace(context, earlier=await sync_to_async(_earlier)(ticket, inquiry, context, about))
-
-
-def _embedding(inquiry: Inquiry) -> Any:
-    """The vector of the text; None where the embedding cannot be loaded, for then the other engines read."""
-    try:
-        return embed(clean(inquiry.text))
-    except Exception:
-        log.exception("embedding_broke")
-        return None
+async def _looked_again(prepared: Prepared) -> Context:
+    if prepared.context.earlier is not None or prepared.ticket.read_with != ReadWith.CASCADE:
+        return prepared.context
+    return replace(prepared.context, earlier=await sync_to_async(prepared.look_again)())
 
 
 async def read_text(*, title: str, text: str) -> Verdict:
@@ -150,55 +130,25 @@ async def read_text(*, title: str, text: str) -> Verdict:
     In a pause no model is asked, and the notes say so.
     """
     inquiry = Inquiry(subject=title, turns=(Turn("customer", text),), subject_kind="classify")
-    vector = await asyncio.to_thread(_embedding, inquiry)
+    vector = await asyncio.to_thread(embedding_of, inquiry)
     context = await sync_to_async(gather)(inquiry, vector)
     paused = await sync_to_async(Pause.in_force)() is not None
     verdict = await read(inquiry, replace(context, want_draft=False, ask=None if paused else context.ask))
     return replace(verdict, notes=(PAUSED, *verdict.notes)) if paused else verdict
 
 
-def _load(claimed: Claimed) -> tuple[Ticket, Inquiry] | None:
-    tickets = Ticket.objects.select_related("source", "requester").defer("embedding", "raw")
-    ticket = tickets.filter(pk=claimed.pk, claim=claimed.claim, triage_state=TriageState.PROCESSING).first()
-    return (ticket, inquiry_of(ticket, list(Message.objects.with_customer(ticket)))) if ticket else None
-
-
-@dataclass(frozen=True, slots=True)
-class _About:
-    """What is kept of a text beside the verdict on it."""
-
-    vector: Any
-    text_hash: str
-    basis: str
-    similar: list[dict[str, Any]]
-
-
-def _gather(ticket: Ticket, inquiry: Inquiry, vector: Any) -> tuple[Context, _About]:
-    """What the reading leans on, by the engines it is to be read with; also the verdict on the same text."""
-    if ticket.read_with == ReadWith.ANSWER:
-        context = with_answer(gather(inquiry, vector, ticket=ticket), ticket)
-    else:
-        context = gather(inquiry, vector, ticket=ticket, engine=ticket.read_with)
-    text = repeats.text_hash(inquiry)
-    about = _About(vector, text, repeats.basis_of(inquiry, context, text), numbers_like(vector, ticket.number))
-    if ticket.read_with == ReadWith.CASCADE:
-        context = replace(context, earlier=_earlier(ticket, inquiry, context, about))
-    return context, about
-
-
-def _earlier(ticket: Ticket, inquiry: Inquiry, context: Context, about: _About) -> Earlier | None:
-    return repeats.earlier(ticket, inquiry, context, basis=about.basis, text=about.text_hash)
-
-
-def _store(claimed: Claimed, verdict: Verdict, about: _About, milliseconds: int) -> None:
+def _store(claimed: Claimed, verdict: Verdict, prepared: Prepared, milliseconds: int) -> None:
     """Keep the verdict as a Suggestion and let it fill what no person has set, if the claim still holds."""
+    about = prepared.about
     with transaction.atomic():
-        tickets = Ticket.objects.select_for_update(of=("self",)).select_related("team", "draft", "source")
+        tickets = Ticket.objects.select_for_update(of=("self",)).select_related("team", "draft")
+        tickets = tickets.defer("embedding", "raw")
         mine = tickets.filter(pk=claimed.pk, claim=claimed.claim, triage_state=TriageState.PROCESSING)
         ticket = mine.annotate(followed=Exists(shadow.standing())).first()
         if ticket is None:
             log.info("triage_lease_lost", ticket=claimed.pk)
             return
+        ticket.source = prepared.ticket.source
         engine = verdict.fields["category"].engine if "category" in verdict.fields else "rules"
         with acting(f"machine:{engine}", correlation_id=ticket.correlation_id):
             suggestion = _keep(ticket, verdict, about, milliseconds)
@@ -223,7 +173,7 @@ def _store(claimed: Claimed, verdict: Verdict, about: _About, milliseconds: int)
                 tell_assignee(kind="assigned", ticket=ticket)
 
 
-def _keep(ticket: Ticket, verdict: Verdict, about: _About, milliseconds: int) -> Suggestion:
+def _keep(ticket: Ticket, verdict: Verdict, about: About, milliseconds: int) -> Suggestion:
     return Suggestion.objects.create(
         ticket=ticket,
         fields={

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 
-from triage.pipeline.classify import Classified, classify
-from triage.pipeline.decide import decide, readable, unreadable
+from triage.pipeline.classify import Classified, Heard, classify, listen
+from triage.pipeline.decide import decide, unreadable
 from triage.pipeline.draft import Draft, Fields, draft
 from triage.pipeline.repeat import classify_again, draft_again
 from triage.pipeline.types import Context, Inquiry, Verdict
 
-__all__ = ["read"]
+__all__ = ["Heard", "listen", "read"]
 
 
-async def read(inquiry: Inquiry, context: Context) -> Verdict:
-    """What the machine thinks of one inquiry. Raises nothing on account of the text or of a model's answer."""
-    if await asyncio.to_thread(readable, inquiry):
+async def read(inquiry: Inquiry, context: Context, heard: Heard | None = None) -> Verdict:
+    """What the machine thinks of one inquiry. Raises nothing on account of the text or of a model's answer.
+
+    `heard` is what `listen` gave for them, where that was done in a thread already.
+    """
+    if heard is None:
+        heard = await asyncio.to_thread(listen, inquiry, context)
+    if heard.readable:
         again = context.earlier
-        classified = await (classify_again(inquiry, again) if again else classify(inquiry, context))
+        classified = classify_again(again, heard) if again else await classify(inquiry, context, heard)
         decided = decide(inquiry, classified, context)
     else:
         classified = Classified({})

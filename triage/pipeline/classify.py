@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -18,6 +18,8 @@ from triage.pipeline.types import FIELDS, Context, FieldName, FieldReading, Fiel
 log = structlog.get_logger(__name__)
 # Below this likeness a decided ticket is no argument for a value, and is not named as one.
 SPEAKS_FOR = 0.45
+# Two letters in a row, of any script.
+_readable = re.compile(r"[^\W\d_]{2}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +34,23 @@ class Classified:
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
-    """What the engines that need no network say."""
+class Heard:
+    """What the engines that need no network say, where there are words at all."""
 
-    plain: Readings
-    local: Readings
-    rules: Readings
-    tags: FieldReading | None
-    policy: tuple[str, ...]
+    readable: bool = True
+    plain: Readings = field(default_factory=dict)
+    local: Readings = field(default_factory=dict)
+    rules: Readings = field(default_factory=dict)
+    tags: FieldReading | None = None
+    policy: tuple[str, ...] = ()
     broken: str = ""
 
 
-async def classify(inquiry: Inquiry, context: Context) -> Classified:
+async def classify(inquiry: Inquiry, context: Context, heard: Heard) -> Classified:
     """Reads with the engines of `context.engine`. The model is asked only when it is set and somebody is unsure.
 
-    An engine that breaks says so in the notes, and the next one reads; the result is then not `complete`.
+    An engine that broke is told of in the notes, and the next one reads; the result is then not `complete`.
     """
-    heard = await asyncio.to_thread(_listen, inquiry, context)
     answer = model_engine.Answer()
     notes = [heard.broken] if heard.broken else []
     if context.ask is not None and _wants_model(context, heard):
@@ -75,17 +77,21 @@ async def classify(inquiry: Inquiry, context: Context) -> Classified:
     )
 
 
-def _wants_model(context: Context, heard: _Heard) -> bool:
+def _wants_model(context: Context, heard: Heard) -> bool:
     if context.engine == "model":
         return True
     return context.engine == "cascade" and cascade.needs_model(heard.local)
 
 
-def _listen(inquiry: Inquiry, context: Context) -> _Heard:
-    """The work of the processor, for a thread of its own."""
+def listen(inquiry: Inquiry, context: Context) -> Heard:
+    """The work of the processor in a reading, for a thread. A verdict that is taken over needs the policy alone."""
     words = clean(inquiry.text)
-    language = detect(words)
+    if not _readable.search(words):
+        return Heard(readable=False)
     keywords = rules.load()
+    if context.earlier is not None:
+        return Heard(policy=keywords.policy(words))
+    language = detect(words)
     broken = ""
     read: Readings = {}
     if context.engine != "rules":
@@ -96,7 +102,7 @@ def _listen(inquiry: Inquiry, context: Context) -> _Heard:
             broken = f"The local engine could not read the text ({type(problem).__name__}); the next one did."
     local = _capped(read, language)
     last = keywords.read(inquiry, context.taxonomy) if cascade.needs_rules(local) else {}
-    return _Heard(
+    return Heard(
         plain=_plain_readings(inquiry, language),
         local=local,
         rules=_capped(last, language),

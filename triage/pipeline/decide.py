@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -43,11 +42,6 @@ def unreadable(inquiry: Inquiry) -> Decided:
         "summary": FieldReading(subject, 0.0, reason, "rules"),
     }
     return Decided(fields=fields, escalated=True, reason=reason)
-
-
-def readable(inquiry: Inquiry) -> bool:
-    """Whether there are words at all: two letters in a row, of any script."""
-    return re.search(r"[^\W\d_]{2}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]", clean(inquiry.text)) is not None
 
 
 def _banded(name: FieldName, reading: FieldReading) -> FieldReading:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-
-from triage.embedding.clean import clean
-from triage.engines import rules
 from triage.mask import redact
-from triage.pipeline.classify import Classified
+from triage.pipeline.classify import Classified, Heard
 from triage.pipeline.draft import Draft, Fields
 from triage.pipeline.replies import GREETING, hello, language_in
 from triage.pipeline.replies.template import from_template
 from triage.pipeline.types import Context, Earlier, Inquiry
 
 
-async def classify_again(inquiry: Inquiry, earlier: Earlier) -> Classified:
-    """The earlier readings; what must be seen by a person is looked for anew."""
-    policy = await asyncio.to_thread(lambda: rules.load().policy(clean(inquiry.text)))
-    return Classified(earlier.readings, policy=policy)
+def classify_again(earlier: Earlier, heard: Heard) -> Classified:
+    """The earlier readings; what must be seen by a person was looked for anew."""
+    return Classified(earlier.readings, policy=heard.policy)
 
 
 def draft_again(inquiry: Inquiry, fields: Fields, context: Context, earlier: Earlier) -> Draft:

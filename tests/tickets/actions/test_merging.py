@@ -17,6 +17,7 @@ from tickets.actions.merging import merge, unmerge
 from tickets.context import inquiry_of
 from tickets.models import Draft, Event, Lane, Merge, Message, Notification, Status, Team, Ticket
 from tickets.models.message import MessageQuerySet
+from tickets.neighbours import neighbours_of
 from triage.models import User
 
 KEPT = ("status", "resolved_at", "snoozed_until", "triage_state", "merged_into_id", "assignee_id", "claim", "error")
@@ -229,7 +230,8 @@ def test_a_merged_ticket_is_not_counted_as_a_similar_one(
     assert {one.ticket.pk for one in similar.similar_to(stranger, among)} == {reviewed.pk, twin.pk}
     merge(ticket=twin, into=reviewed, by=agent)
     assert {one.ticket.pk for one in similar.similar_to(stranger, among)} == {reviewed.pk}
-    assert [one["number"] for one in similar.numbers_like([0.1] * 384, stranger.pk)] == [reviewed.pk]
+    alike = neighbours_of([0.1] * 384, number=stranger.pk, told=False, alike=5).alike
+    assert [one.number for one in alike] == [reviewed.pk]
 
 
 def test_a_reply_that_was_sent_since_keeps_the_other_one_as_it_is(agent: User, reviewed: Ticket, twin: Ticket) -> None:

@@ -250,7 +250,7 @@ def test_imported_tickets_come_before_comparisons(read_tickets: list[Ticket], ma
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(1) as one:
-            await working._take_up(one, one)
+            await working._take_up(one)
             taken.extend((len(working.reading), len(working.comparing)))
             await asyncio.gather(*working.reading, *working.comparing)
         await working.threads.close()

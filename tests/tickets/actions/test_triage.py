@@ -16,7 +16,7 @@ from tickets.actions import intake, replies, review, status, triage
 from tickets.actions.deliveries import Claimed
 from tickets.models import Draft, Lane, Status, Suggestion, Ticket, TriageState
 from triage.models import User
-from triage.pipeline.types import Context, Drafted, FieldReading, Inquiry, Verdict
+from triage.pipeline.types import Drafted, FieldReading, Verdict
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Script = Callable[..., None]
@@ -36,7 +36,7 @@ def verdict(monkeypatch: pytest.MonkeyPatch) -> Script:
     def script(
         *, escalated: bool = False, draft: str = "Thank you.", raising: Exception | None = None, **fields: Any
     ) -> None:
-        async def read(inquiry: Inquiry, context: Context) -> Verdict:
+        async def read(*_: Any) -> Verdict:
             if raising:
                 raise raising
             readings = {
@@ -292,7 +292,7 @@ def _break(monkeypatch: pytest.MonkeyPatch, *parts: str) -> None:
     "parts",
     [
         ("triage.learning.live.load_local",),
-        ("tickets.actions.triage.embed", "triage.embedding.embed"),
+        ("tickets.preparation.embed", "triage.embedding.embed"),
         ("triage.learning.live.from_bytes",),
     ],
     ids=["no fit can be loaded", "no embedding", "a damaged artifact"],

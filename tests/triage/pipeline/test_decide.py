@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.triage.conftest import Write
-from triage.pipeline.classify import Classified
-from triage.pipeline.decide import Decided, decide, readable, unreadable
+from triage.pipeline.classify import Classified, listen
+from triage.pipeline.decide import Decided, decide, unreadable
 from triage.pipeline.types import Band, Context, EngineName, FieldReading, Inquiry
 
 
@@ -90,13 +90,13 @@ def test_only_a_measured_engine_may_apply(inquiry: Inquiry, desk: Context) -> No
 @pytest.mark.parametrize(
     "text", ["", " \n\t", "\x00\x01", "12 34 56", "😀😀", "?!...", "<!-- nothing -->", "\u200b\u202e"]
 )
-def test_without_words_there_is_nothing_to_read(text: str, write: Write) -> None:
-    assert not readable(write("", text))
+def test_without_words_there_is_nothing_to_read(text: str, write: Write, desk: Context) -> None:
+    assert not listen(write("", text), desk).readable
     decided = unreadable(write("", text))
     assert decided.fields["team"].value == "manual_review"
     assert decided.escalated
 
 
 @pytest.mark.parametrize("text", ["ok", "无法登录", "לא עובד", "Не"])
-def test_words_of_any_script_are_readable(text: str, write: Write) -> None:
-    assert readable(write("", text))
+def test_words_of_any_script_are_readable(text: str, write: Write, desk: Context) -> None:
+    assert listen(write("", text), desk).readable

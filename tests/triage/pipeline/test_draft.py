@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.triage.conftest import SLA, Model, Write
-from triage.pipeline.classify import classify
+from triage.pipeline.classify import classify, listen
 from triage.pipeline.draft import Draft, draft
 from triage.pipeline.replies import sla_sentence, texts
 from triage.pipeline.replies.template import from_template
@@ -115,7 +115,7 @@ def _in(language: str, confidence: float = 0.99) -> Any:
 
 def test_a_ticket_in_another_language_is_answered_in_it(desk: Context, write: Write) -> None:
     inquiry = write("Drucker", GERMAN, requester_name="Ann O'Neil")
-    read = asyncio.run(classify(inquiry, desk)).readings
+    read = asyncio.run(classify(inquiry, desk, listen(inquiry, desk))).readings
     text = from_template(inquiry, {**FIELDS, "language": read["language"]}, desk).text
     assert text.startswith("Guten Tag Ann O'Neil,\n\nvielen Dank, dass Sie uns das so offen schreiben.")
     assert text.endswith(sla_sentence("P2", SLA, "de"))
