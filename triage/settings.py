@@ -305,7 +305,7 @@ ATTACHMENT_BYTES_A_TICKET = _read("TRIAGE_ATTACHMENT_BYTES_A_TICKET", _number(in
 ATTACHMENTS_A_MESSAGE = _read("TRIAGE_ATTACHMENTS_A_MESSAGE", _number(int, 0, 100), "10")
 ATTACHMENT_TYPES = frozenset(env.list("TRIAGE_ATTACHMENT_TYPES", default=TYPES))
 STORAGES = {
-    "default": {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": _s3}
+    "default": {"BACKEND": "triage.bucket.Bucket", "OPTIONS": _s3}
     if S3_BUCKET
     else {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import QuerySet, Sum
 from django.template.defaultfilters import filesizeformat
 
-from tickets.actions.errors import Invalid
+from tickets.actions.errors import Invalid, Unavailable
 from tickets.actions.review import require_decider
 from tickets.models import Attachment, LeftFile, Message, Ticket
 from tickets.sniffing import safe_name, type_of
@@ -22,6 +22,7 @@ from triage.models import User
 
 log = structlog.get_logger(__name__)
 SWEPT = 200
+NOT_NOW = "Files cannot be kept just now. Try again soon, or send the text without them."
 Upload = tuple[str, bytes]  # its name as it was given, and what it holds
 
 
@@ -30,7 +31,8 @@ class Readable(Protocol):
 
 
 def attach(*, message: Message, name: str, content: bytes, content_id: str = "", inline: bool = False) -> Attachment:
-    """Keep a file with a message. Raises Invalid (field `attachments`) for what is too large, too many or no file.
+    """Keep a file with a message. Raises Invalid (field `attachments`) for what is too large, too many or no file;
+    Unavailable where the disk or the bucket does not take it.
 
     The file is written before its row: a row never points at nothing. A row that is refused takes its file with it; a
     transaction around this that breaks off leaves a file that no row names.
@@ -103,7 +105,11 @@ def _keep(
         content_id=content_id[:255],
         inline=inline,
     )
-    row.file.save(row.name, ContentFile(content), save=False)
+    try:
+        row.file.save(row.name, ContentFile(content), save=False)
+    except OSError as error:
+        log.error("file_not_stored", error=type(error).__name__)
+        raise Unavailable("files_unavailable", NOT_NOW, field="attachments") from error
     try:
         with transaction.atomic():
             row.save()

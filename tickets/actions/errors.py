@@ -4,18 +4,22 @@ Refused
 ├── Invalid     a value is not acceptable: say which field (422)
 ├── Conflict    somebody or something was there first: show what is there now (409)
 │   └── Flagged     the reply names what nobody gave, and nobody said yes to that
-└── Forbidden   this person may not do that (403)
+├── Forbidden   this person may not do that (403)
+└── Unavailable what it needs does not answer just now: the same may be done later (503)
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from triage.flags import Flag
 
 
 class Refused(Exception):
-    """An action did nothing, and says why in a sentence for the person who asked."""
+    """An action did nothing, and says why in a sentence for the person who asked. `status` is that of an answer."""
+
+    status: ClassVar[int]
 
     def __init__(self, code: str, sentence: str, *, field: str = "") -> None:
         super().__init__(sentence)
@@ -25,11 +29,11 @@ class Refused(Exception):
 
 
 class Invalid(Refused):
-    pass
+    status = 422
 
 
 class Conflict(Refused):
-    pass
+    status = 409
 
 
 class Flagged(Conflict):
@@ -44,4 +48,8 @@ class Flagged(Conflict):
 
 
 class Forbidden(Refused):
-    pass
+    status = 403
+
+
+class Unavailable(Refused):
+    status = 503

@@ -12,7 +12,7 @@ from django.utils import timezone
 from tickets.actions import intake
 from tickets.actions.attaching import attach
 from tickets.actions.bouncing import take_report
-from tickets.actions.errors import Refused
+from tickets.actions.errors import Refused, Unavailable
 from tickets.actions.mail_thread import Place, is_refuted, own_addresses, place_of
 from tickets.channels.base import Inbound
 from tickets.channels.email import quotes, reading, subjects
@@ -272,6 +272,8 @@ def _keep_files(files: tuple[reading.File, ...], message: Message, row: Mail) ->
                     content_id=file.content_id,
                     inline=file.inline,
                 )
+        except Unavailable:
+            raise  # the whole mail is taken later
         except Refused as why:
             row.notes.append(f"{file.name}: {why.sentence}"[:300])
 

@@ -143,6 +143,4 @@ def _may_rotate(user: User, key: ApiKey) -> bool:
 
 
 def _status(refused: Refused | None) -> int:
-    if refused is None:
-        return 200
-    return 403 if isinstance(refused, Forbidden) else 409 if isinstance(refused, Conflict) else 422
+    return refused.status if refused else 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import structlog
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -12,6 +13,8 @@ from django.views.decorators.http import require_safe
 from tickets.models import Attachment, Message, Ticket
 from tickets.sniffing import OTHER
 from tickets.views.frame import person
+
+log = structlog.get_logger(__name__)
 
 
 @require_safe
@@ -25,15 +28,19 @@ def attachment(request: HttpRequest, number: int, pk: int) -> HttpResponse:
 
 
 def handed_out(attachment: Attachment) -> HttpResponse:
-    """The bytes, to be saved; shown in place only where they are a picture. Raises Http404 where the file is gone.
+    """The bytes, to be saved; shown in place only where they are a picture. Raises Http404 where the file is gone; 503
+    where the disk or the bucket does not give it now.
 
     Whatever a browser makes of them, they run nothing: it may not guess, and a sandbox is around them.
     """
     try:
         with attachment.file.open("rb") as file:
             content = file.read()  # at most ATTACHMENT_BYTES; an ASGI server would gather a stream in memory, too
-    except OSError as error:
+    except FileNotFoundError as error:
         raise Http404 from error
+    except OSError as error:
+        log.error("file_not_read", attachment=attachment.pk, error=type(error).__name__)
+        return HttpResponse("This file cannot be fetched just now. Try again soon.", "text/plain", 503)
     shown = attachment.can_be_shown
     response = HttpResponse(content, content_type=attachment.content_type if shown else OTHER)
     response["Content-Disposition"] = content_disposition_header(not shown, attachment.name) or "attachment"

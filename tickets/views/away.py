@@ -8,7 +8,7 @@ from operator import attrgetter
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from tickets.actions.errors import Conflict, Forbidden, Refused
+from tickets.actions.errors import Refused
 from tickets.actions.review import may_decide
 from tickets.models import Block, SpamMark, Ticket, leads
 from tickets.models.history import changes_of
@@ -43,5 +43,5 @@ def held_page(request: HttpRequest, ticket: Ticket, why: Refused | None = None) 
         "leads": leads(user),
         "refused": why,
     }
-    status = 200 if why is None else 409 if isinstance(why, Conflict) else 403 if isinstance(why, Forbidden) else 422
+    status = 200 if why is None else why.status
     return render(request, "tickets/spam.html", context, status=status)

@@ -13,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from tickets.actions import blocking
-from tickets.actions.errors import Forbidden, Refused
+from tickets.actions.errors import Refused
 from tickets.models import Block, Ticket
 from tickets.views.frame import person
 from tickets.views.replays import leads_only
@@ -69,5 +69,5 @@ def _page(request: HttpRequest, *, typed: str = "", why: Refused | None = None) 
         "flood_tickets": settings.FLOOD_TICKETS,
         "flood_minutes": settings.FLOOD_MINUTES,
     }
-    status = 200 if why is None else 403 if isinstance(why, Forbidden) else 422
+    status = 200 if why is None else why.status
     return settings_page(request, "settings/blocks.html", context, status=status)

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django.views.decorators.vary import vary_on_headers
 
 from tickets.actions import github_accounts, github_events, github_syncs
-from tickets.actions.errors import Conflict, Forbidden, Refused
+from tickets.actions.errors import Refused
 from tickets.actions.github_syncs import Size
 from tickets.channels.github.client import GithubError
 from tickets.models import GithubEvent, GithubRepository, GithubWriting, leads
@@ -89,7 +89,7 @@ def sync(request: HttpRequest, pk: int) -> HttpResponse:
     except GithubError as error:
         return _standing_page(request, repository, trouble=str(error))
     except Refused as why:
-        return _standing_page(request, repository, trouble=why.sentence, status=_status_of(why))
+        return _standing_page(request, repository, trouble=why.sentence, status=why.status)
     return _standing_page(request, repository)
 
 
@@ -101,7 +101,7 @@ def cancellation(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         github_syncs.cancel(repository=repository, by=person(request))
     except Refused as why:
-        return _standing_page(request, repository, trouble=why.sentence, status=_status_of(why))
+        return _standing_page(request, repository, trouble=why.sentence, status=why.status)
     return _standing_page(request, find(pk))
 
 
@@ -199,8 +199,4 @@ def _page(
         "address": webhook_address(),
         **more,
     }
-    return settings_page(request, "settings/github_repository.html", context, status=_status_of(why) if why else code)
-
-
-def _status_of(why: Refused) -> int:
-    return 403 if isinstance(why, Forbidden) else 409 if isinstance(why, Conflict) else 422
+    return settings_page(request, "settings/github_repository.html", context, status=why.status if why else code)

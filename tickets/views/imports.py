@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django.views.decorators.vary import vary_on_headers
 
 from tickets.actions import imports
-from tickets.actions.errors import Conflict, Forbidden, Invalid, Refused
+from tickets.actions.errors import Conflict, Invalid, Refused
 from tickets.cells import lines, neutral, neutral_json
 from tickets.channels.file.formats import key_of
 from tickets.channels.file.layout import DELIMITERS, ENCODINGS
@@ -152,7 +152,7 @@ def _act(request: HttpRequest, pk: int, deed: Callable[..., ImportRun]) -> HttpR
     except Refused as why:
         if request.headers.get("HX-Request"):
             context = _standing(request, _find(pk)) | {"refused": why}
-            return render(request, "settings/_import_standing.html", context, status=_status_of(why))
+            return render(request, "settings/_import_standing.html", context, status=why.status)
         return _page(request, _find(pk), why)
     if request.headers.get("HX-Request"):
         return render(request, "settings/_import_standing.html", _standing(request, run))
@@ -174,7 +174,7 @@ def _page(request: HttpRequest, run: ImportRun, refused: Refused | None = None) 
     context = _standing(request, run) | {"refused": refused}
     if run.state == ImportRun.State.DRAFT:
         context |= _looked_at(run)
-    return settings_page(request, "settings/import.html", context, _status_of(refused) if refused else 200)
+    return settings_page(request, "settings/import.html", context, refused.status if refused else 200)
 
 
 def _looked_at(run: ImportRun) -> dict[str, Any]:
@@ -216,7 +216,3 @@ def _encodings(now: str) -> list[tuple[str, str]]:
 def _key_in(layout: Layout, name: str, columns: list[tuple[str, str]]) -> str:
     there = {key for _, key in columns}
     return next((key for key in layout.columns.get(name, ()) if key in there), "")
-
-
-def _status_of(why: Refused) -> int:
-    return 403 if isinstance(why, Forbidden) else 409 if isinstance(why, Conflict) else 422

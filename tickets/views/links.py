@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from tickets.actions import linking
-from tickets.actions.errors import Conflict, Refused
+from tickets.actions.errors import Refused
 from tickets.actions.review import require_decider
 from tickets.models import Link, Ticket
 from tickets.views.frame import person
@@ -67,5 +67,5 @@ def _page(request: HttpRequest, ticket: Ticket, why: Refused | None = None) -> H
     found = candidates(ticket, person(request), typed)
     word = request.POST.get("word") or request.GET.get("word", "")
     context = {"ticket": ticket, "typed": typed, "found": found, "refused": why, "words": WORDS, "word": word}
-    status = 200 if why is None else 409 if isinstance(why, Conflict) else 422
+    status = 200 if why is None else why.status
     return render(request, "tickets/links.html", context, status=status)

@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from tickets.actions import merging
-from tickets.actions.errors import Conflict, Refused
+from tickets.actions.errors import Refused
 from tickets.actions.review import require_decider
 from tickets.models import Ticket
 from tickets.views.frame import person
@@ -50,5 +50,5 @@ def _page(request: HttpRequest, ticket: Ticket, why: Refused | None = None) -> H
     typed = request.GET.get("q", "").replace("\x00", "").strip()[:200]
     found = candidates(ticket, person(request), typed)
     context = {"ticket": ticket, "typed": typed, "found": found, "refused": why}
-    status = 200 if why is None else 409 if isinstance(why, Conflict) else 422
+    status = 200 if why is None else why.status
     return render(request, "tickets/merge.html", context, status=status)

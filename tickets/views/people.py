@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from tickets.actions import people, sessions
-from tickets.actions.errors import Forbidden, Refused
+from tickets.actions.errors import Refused
 from tickets.models import Agent, Invitation, SignInPolicy, Team, Ticket, administers, oversees
 from tickets.views.frame import person
 from tickets.views.settings import settings_page
@@ -182,6 +182,4 @@ def teams_of(request: HttpRequest) -> list[Team]:
 
 
 def _status(refused: Refused | None) -> int:
-    if refused is None:
-        return 200
-    return 403 if isinstance(refused, Forbidden) else 422
+    return refused.status if refused else 200

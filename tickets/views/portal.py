@@ -20,8 +20,8 @@ from pydantic import TypeAdapter, ValidationError
 from tickets import markdown
 from tickets.actions import intake
 from tickets.actions.attaching import Upload
-from tickets.actions.errors import Conflict, Invalid
-from tickets.channels.base import Body, complaints
+from tickets.actions.errors import Conflict, Invalid, Unavailable
+from tickets.channels.base import Body, Inbound, complaints
 from tickets.channels.form.submission import HONEYPOT, LIMITS, Submission
 from tickets.known import is_known
 from tickets.models import ENDED, PORTAL_SALT, Attachment, Message, Priority, Source, Status, Ticket, Tier
@@ -70,14 +70,22 @@ def form(request: HttpRequest) -> HttpResponse:
         return _form_page(request, submission, status=422)
     if wait := _brake(request):
         return brake.held_up(_form_page(request, submission, wait=wait), wait)
+    try:
+        receipt = _receive(inbound, files)
+    except Unavailable as why:
+        submission.errors[FIELD] = why.sentence
+        return _form_page(request, submission, status=why.status)
+    return redirect("tickets:portal-thanks", signed=receipt.ticket.signed_id)
+
+
+def _receive(inbound: Inbound, files: list[Upload]) -> intake.Receipt:
     source = Source.objects.filter(kind="form").order_by("pk").first()
     source = source or Source.objects.create(kind="form", name="Support form")
     try:
-        receipt = intake.receive(inbound, source=source, files=files)
+        return intake.receive(inbound, source=source, files=files)
     except Conflict:  # sent, then gone back to and changed: what it says now is another request
         changed = inbound.model_copy(update={"idempotency_key": Submission.blank().key})
-        receipt = intake.receive(changed, source=source, files=files)
-    return redirect("tickets:portal-thanks", signed=receipt.ticket.signed_id)
+        return intake.receive(changed, source=source, files=files)
 
 
 @never_cache
@@ -103,9 +111,9 @@ def status(request: HttpRequest, signed: str) -> HttpResponse:
     identity = f"form:{reply.key}"
     try:
         intake.add_customer_message(ticket=ticket, text=text, external_id=identity, files=files)
-    except Invalid as why:
+    except (Invalid, Unavailable) as why:
         reply.errors[FIELD] = why.sentence
-        return _status_page(request, ticket, reply, status=422)
+        return _status_page(request, ticket, reply, status=why.status)
     except IntegrityError:
         if not ticket.messages.filter(external_id=identity).exists():
             raise

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from tickets.actions import splitting
-from tickets.actions.errors import Conflict, Refused
+from tickets.actions.errors import Refused
 from tickets.actions.review import require_decider
 from tickets.actions.splitting import MOVABLE
 from tickets.mentions import mentioned
@@ -66,5 +66,5 @@ def _page(request: HttpRequest, ticket: Ticket, why: Refused | None = None) -> H
         "subject": request.POST.get("subject", ""),
         "refused": why,
     }
-    status = 200 if why is None else 409 if isinstance(why, Conflict) else 422
+    status = 200 if why is None else why.status
     return render(request, "tickets/split.html", context, status=status)

@@ -21,7 +21,7 @@ from django.views.decorators.vary import vary_on_headers
 from tickets.actions import notifying
 from tickets.actions.attaching import drafted
 from tickets.actions.conversation import may_edit
-from tickets.actions.errors import Conflict, Flagged, Forbidden, Refused
+from tickets.actions.errors import Flagged, Refused
 from tickets.actions.mail_thread import copies_of
 from tickets.actions.replies import why_nobody
 from tickets.actions.snoozing import presets
@@ -104,10 +104,10 @@ def done(request: HttpRequest, ticket: Ticket, words: str, *, also: Iterable[str
 
 def refused(request: HttpRequest, ticket: Ticket, why: Refused, *, typed: str = "") -> HttpResponse:
     """Answer what an action refused, at its place; `typed` is shown again so that nothing is lost."""
-    status = 409 if isinstance(why, Conflict) else 403 if isinstance(why, Forbidden) else 422
+    status = why.status
     if request.headers.get("HX-Request"):
-        # htmx swaps 409 and 422 only; a 403 is told in place all the same
-        status = 422 if status == 403 else status
+        # htmx swaps 409 and 422 only; the others are told in place all the same
+        status = status if status == 409 else 422
         told = {"why": why, "ticket": ticket, "status": status, "oob": True, "autosave": "quiet" in request.POST}
         told |= _flags(why)
         return render(request, "tickets/_refused.html", told, status=status)

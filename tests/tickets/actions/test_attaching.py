@@ -5,13 +5,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from django.core.files.storage import default_storage
+from django.core.files.storage import FileSystemStorage, default_storage
 from django.test import Client
 from pytest_django import Settings
 
 from tests.tickets.conftest import MakeTicket
 from tickets.actions import attaching, splitting
-from tickets.actions.errors import Invalid
+from tickets.actions.errors import Invalid, Unavailable
 from tickets.actions.intake import add_customer_message
 from tickets.models import Attachment, LeftFile, Ticket
 from tickets.sniffing import safe_name, type_of
@@ -145,3 +145,16 @@ def test_types_are_read_off_the_bytes() -> None:
     assert type_of(b"MZ and BM begin words too.", "a.txt") == "text/plain"
     assert type_of("Grüße".encode("cp1252")) == "text/plain"
     assert type_of(b"\xff\xd8\xff\xe0\0\x10JFIF\0" + b"\0" * 30, "a.html") == "image/jpeg"
+
+
+def full_disk(*_: object) -> str:
+    raise OSError(28, "No space left on device")
+
+
+def test_on_a_full_disk_a_file_is_refused_for_now_and_leaves_no_row(
+    ticket: Ticket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FileSystemStorage, "_save", full_disk)
+    with pytest.raises(Unavailable, match="just now"):
+        attach(ticket)
+    assert not Attachment.objects.exists()

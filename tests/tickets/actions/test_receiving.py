@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 from django.conf import LazySettings
+from django.core.files.storage import FileSystemStorage
 from django.db import IntegrityError, connections, transaction
 from django.utils import timezone
 
 from tests.mails import DESK, octets, taken, written
+from tests.tickets.actions.test_attaching import PNG, full_disk
 from tests.tickets.conftest import last_seen
 from tickets.actions import replies, seeding
+from tickets.actions.errors import Unavailable
 from tickets.channels.email import compose, subjects
 from tickets.models import Acknowledgement, Delivery, Link, Mail, Mailbox, Message, Source, Status, Ticket
 from triage.models import User
@@ -100,6 +103,15 @@ def test_a_mail_whose_ticket_cannot_be_stored_leaves_nothing_behind(
     monkeypatch.setattr("tickets.actions.receiving._keep_files", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         taken(written(), source=source)
+    assert (Mail.objects.count(), Ticket.objects.count()) == (0, 0)
+
+
+def test_a_mail_whose_file_finds_no_room_is_taken_another_time(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    mail = written()
+    mail.add_attachment(PNG, maintype="image", subtype="png", filename="screen.png")
+    monkeypatch.setattr(FileSystemStorage, "_save", full_disk)
+    with pytest.raises(Unavailable):
+        taken(mail, source=source)
     assert (Mail.objects.count(), Ticket.objects.count()) == (0, 0)
 
 

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.storage import FileSystemStorage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from pytest_django import Settings
 
-from tests.tickets.actions.test_attaching import PNG
+from tests.tickets.actions.test_attaching import PNG, full_disk
 from tests.tickets.channels.conftest import ApiClient, Caller
 from tests.tickets.conftest import MakeTicket
 from tickets.actions import attaching
@@ -77,3 +78,12 @@ def test_a_key_needs_its_scope_and_sight_of_the_ticket(
 def test_json_is_told_that_files_come_as_a_form(api: ApiClient, reviewed: Ticket) -> None:
     answer = api.send("post", f"/tickets/{reviewed.pk}/attachments", {"attachments": ["a"]})
     assert answer.status_code in (415, 422)
+
+
+def test_on_a_full_disk_a_program_is_told_to_come_again(
+    api: ApiClient, reviewed: Ticket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FileSystemStorage, "_save", full_disk)
+    answer = put(api, reviewed, ("screen.png", PNG))
+    assert (answer.status_code, answer.json()["code"]) == (503, "files_unavailable")
+    assert not reviewed.messages.filter(kind="comment").exists()

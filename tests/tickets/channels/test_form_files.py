@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.storage import FileSystemStorage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from pytest_django import Settings
 
-from tests.tickets.actions.test_attaching import PNG
+from tests.tickets.actions.test_attaching import PNG, full_disk
 from tests.tickets.channels.test_form import WORDS, key_of
 from tests.tickets.conftest import MakeTicket, last_seen
 from tickets.actions import attaching, conversation, replies
@@ -152,3 +153,14 @@ def test_a_signed_address_opens_the_files_of_its_own_ticket_alone(
     assert visitor.get(f"/support/t/forged/files/{kept.pk}/").status_code == 404
     assert visitor.get(file_of(other, kept)).status_code == 200
     assert Message.objects.filter(ticket=other).count() == 1
+
+
+def test_on_a_full_disk_the_words_stay_in_the_form_and_no_half_of_it_is_kept(
+    visitor: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FileSystemStorage, "_save", full_disk)
+    answer = send(visitor, picture())
+    assert answer.status_code == 503
+    page = answer.content.decode()
+    assert "Files cannot be kept just now." in page and WORDS["description"] in page
+    assert not Ticket.objects.exists()

@@ -13,13 +13,12 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
-from tickets.actions.errors import Conflict, Flagged, Forbidden, Invalid, Refused
+from tickets.actions.errors import Flagged, Refused
 from triage.correlation import current
 
 log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 PREFIXES = ("/api/", "/webhooks/", "/healthz", "/readyz", "/metrics")
-STATUS_OF = {Invalid: 422, Conflict: 409, Flagged: 409, Forbidden: 403}
 TOO_BIG = "The body is too large. A description has up to 100,000 characters."
 USUAL = {
     400: ("bad_request", "The request could not be understood. Check its address, headers and body."),
@@ -120,7 +119,7 @@ def _own(request: HttpRequest, error: Problem) -> HttpResponse:
 def refusal(error: Refused) -> Problem:
     """What an action refused, as a problem."""
     named = [(error.field, error.sentence)] if error.field else []
-    return Problem(STATUS_OF.get(type(error), 422), error.code, error.sentence, errors=named)
+    return Problem(error.status, error.code, error.sentence, errors=named)
 
 
 def _refused(request: HttpRequest, error: Refused) -> HttpResponse:
