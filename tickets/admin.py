@@ -101,6 +101,12 @@ class TicketForm(_TicketForm):
         if "status" in self.fields:  # what a colleague did since the page was opened is no change of this form's
             self.fields["status"].show_hidden_initial = True
 
+    def clean_subject(self) -> str:
+        subject: str = self.cleaned_data["subject"]
+        if "subject" in self.changed_data and not subject:
+            raise forms.ValidationError("A ticket needs a subject.")
+        return subject
+
     def clean_status(self) -> str:
         chosen: str = self.cleaned_data["status"]
         if chosen == Status.NEW and self.instance.status != Status.NEW:

@@ -42,7 +42,7 @@ class Shown:
 def flags_of(ticket: Ticket, text: str, suggestion: Suggestion | None) -> tuple[Flag, ...]:
     """The flags of this text as a reply to this ticket, now."""
     if text == _template(suggestion):
-        return ()  # every word is the desk's own
+        return ()  # the templates hold what we know to be so, and the customer's own name
     return flags(text, _known(ticket, suggestion), _own(ticket, suggestion))
 
 

@@ -14,6 +14,7 @@ from tickets.context import gather, inquiry_of, near
 from tickets.models import Message, ReadWith, Ticket, TriageState
 from tickets.neighbours import Neighbour
 from tickets.reader import with_answer
+from triage.correlation import tracing
 from triage.embedding import clean, embed
 from triage.pipeline import Heard, listen
 from triage.pipeline.types import Context, Earlier, Inquiry
@@ -63,8 +64,9 @@ def prepare(number: int, claim: int) -> Prepared | None:
     if (loaded := _load(number, claim)) is None:
         return None
     ticket, inquiry = loaded
-    context, about = _gather(ticket, inquiry, embedding_of(inquiry))
-    return Prepared(ticket, inquiry, context, about, listen(inquiry, context))
+    with tracing(ticket.correlation_id):
+        context, about = _gather(ticket, inquiry, embedding_of(inquiry))
+        return Prepared(ticket, inquiry, context, about, listen(inquiry, context))
 
 
 def embedding_of(inquiry: Inquiry) -> Any:

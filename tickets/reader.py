@@ -98,7 +98,8 @@ class _Asked(Exception):
 
 
 async def question_for(inquiry: Inquiry, context: Context) -> Question | None:
-    """What the model would be asked to sort this inquiry, not asked; None where the other engines know enough.
+    """What the model would be asked to sort this inquiry, not asked; None where the other engines know enough, or
+    there is nothing to read.
 
     It asks for every field: by the time a batch comes back, others may be in doubt than now.
     """

@@ -61,9 +61,11 @@ def earlier(ticket: Ticket, inquiry: Inquiry, context: Context, *, basis: str, t
     # Of what was deleted or is spam nothing is taken over.
     same = Suggestion.objects.filter(basis=basis, created_at__gte=since, ticket__deleted_at=None).exclude(ticket=ticket)
     newest = same.order_by("-pk").values_list("pk", flat=True).first()
-    if newest is None:
+    if newest is None:  # as for nearly all: the wide query is for the others
         return None
-    first = Suggestion.objects.select_related("ticket__requester", "ticket__source").get(pk=newest)
+    first = Suggestion.objects.select_related("ticket__requester", "ticket__source").filter(pk=newest).first()
+    if first is None:
+        return None
     decided = _decided(text, ticket, since, context)
     readings = _readings(first, ticket) | decided
     changed = any(readings[name].value != _value(first, name) for name in _SAYS_WHAT_TO_ANSWER if name in readings)

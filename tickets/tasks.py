@@ -153,7 +153,8 @@ class Drain:
         free = min(self.width - len(self.reading), self.width // 2) - len(self.comparing)
         if free > 0:
             for claimed in await sync_to_async(comparing.claim)(free):
-                self.comparing[asyncio.create_task(comparing.work(claimed, self.gate))] = claimed
+                work = partial(comparing.work, claimed, self.gate)
+                self.comparing[asyncio.create_task(self.threads.run(work))] = claimed
         if not self.batching:
             for pk, claim in await sync_to_async(batches.claim)(1):
                 self.batching[asyncio.create_task(batches.work(pk, claim))] = Claimed(pk, claim)

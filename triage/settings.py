@@ -124,6 +124,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "tickets.views.middleware.SignInMiddleware",
+    "tickets.views.middleware.UnstorableMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "tickets.entrance.middleware.AccessMiddleware",
     "tickets.channels.api.problems.ProblemMiddleware",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,11 +41,16 @@ class Watch:
             self.abroad.append(request.url)
 
 
+def browser_here() -> str | None:
+    """The system's, by one of the names that .ci/packages knows."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     # Its own loop, ended with the module: left running it would look like an asynchronous context to Django.
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=browser_here(), args=ARGUMENTS)
         yield browser
         browser.close()
 

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, Response, expect, sync_playwright
 
-from tests.browser.conftest import ARGUMENTS, Watch, sign_in
+from tests.browser.conftest import ARGUMENTS, Watch, browser_here, sign_in
 from tests.running import PASSWORD, RunningDesk, wait_for
 
 pytestmark = pytest.mark.browser
@@ -184,7 +184,7 @@ def _in_bulk(me: Person) -> None:
 
 def _works(name: str, hour: Hour) -> tuple[Person, Watch]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=browser_here(), args=ARGUMENTS)
         context = browser.new_context(base_url=hour.desk.address, viewport={"width": 1440, "height": 900})
         context.set_default_timeout(20_000)
         page, watch = context.new_page(), Watch(hour.desk.address)

@@ -77,6 +77,7 @@ def test_no_words_of_a_customer_upset_the_search(make_ticket: MakeTicket, text: 
     assert similar_to(make_ticket(title=text, text=text), Ticket.objects.exclude(subject=text)) == []
 
 
+@pytest.mark.usefixtures("exact_search")
 def test_what_is_kept_with_a_reading_are_numbers_and_likeness(make_ticket: MakeTicket) -> None:
     asked, near, far = make_ticket(title="Export fails"), make_ticket(title="Near"), make_ticket(title="Another matter")
     in_hand = {"triage_state": "processing", "lease_until": timezone.now(), "claim": 7}

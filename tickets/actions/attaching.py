@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import QuerySet, Sum
 from django.template.defaultfilters import filesizeformat
+from django.utils import timezone
 
 from tickets.actions.errors import Invalid, Unavailable
 from tickets.actions.review import require_decider
@@ -22,6 +24,7 @@ from triage.models import User
 
 log = structlog.get_logger(__name__)
 SWEPT = 200
+SWEEP_SECONDS = 3.0  # of the upkeep, in which other things wait for their turn
 NOT_NOW = "Files cannot be kept just now. Try again soon, or send the text without them."
 Upload = tuple[str, bytes]  # its name as it was given, and what it holds
 
@@ -108,7 +111,7 @@ def _keep(
     try:
         row.file.save(row.name, ContentFile(content), save=False)
     except OSError as error:
-        log.error("file_not_stored", error=type(error).__name__)
+        log.error("file_not_stored", error=str(error)[:300])
         raise Unavailable("files_unavailable", NOT_NOW, field="attachments") from error
     try:
         with transaction.atomic():
@@ -152,16 +155,22 @@ def check_all(files: Sequence[tuple[str, Readable]]) -> list[Upload]:
 
 
 def sweep() -> int:
-    """Delete the files whose rows are gone. Returns how many; one that cannot be deleted now is tried again later."""
-    gone = 0
-    for left in LeftFile.objects.order_by("pk")[:SWEPT]:
+    """Delete the files whose rows are gone, for a few seconds. Returns how many.
+
+    One that cannot be deleted ends the round, for the next may have to be waited for as long, and goes to the end.
+    """
+    until, gone = time.monotonic() + SWEEP_SECONDS, 0
+    for left in LeftFile.objects.order_by("at", "pk")[:SWEPT]:
         try:
             default_storage.delete(left.path)
         except OSError as error:
-            log.warning("file_not_deleted", error=type(error).__name__)
-            continue
+            log.warning("file_not_deleted", error=str(error)[:300])
+            LeftFile.objects.filter(pk=left.pk).update(at=timezone.now())
+            break
         left.delete()
         gone += 1
+        if time.monotonic() > until:
+            break
     return gone
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 from django.db import IntegrityError, transaction
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 from pydantic import ValidationError
 
@@ -34,6 +34,7 @@ from triage.queue import ring, stopping
 log = structlog.get_logger(__name__)
 BUDGET = 20.0  # seconds a claim goes from page to page
 MOST_ATTEMPTS = 8
+AFTER_FAILURE = timedelta(hours=1)
 RESERVE = 50  # requests of the hour that are left for replies
 State, Kind, Phase = GithubSync.State, GithubSync.Kind, GithubSync.Phase
 
@@ -81,9 +82,14 @@ def begin(
 
 
 def begin_due(limit: int = 20) -> int:
-    """Begin the syncs whose time has come: a webhook may have been missed, and a public repository has none."""
+    """Begin the syncs whose time has come: a webhook may have been missed, and a public repository has none.
+
+    What failed is tried again after AFTER_FAILURE: GitHub may have been away for longer than a sync has patience.
+    """
     now = timezone.now()
-    idle = GithubRepository.objects.connected().filter(sync_minutes__gt=0, source__active=True, error="")
+    idle = GithubRepository.objects.connected().filter(sync_minutes__gt=0, source__active=True)
+    lately = GithubSync.objects.filter(repository=OuterRef("pk"), finished_at__gt=now - AFTER_FAILURE)
+    idle = idle.filter(Q(error="") | ~Exists(lately))
     idle = idle.exclude(issues_since=None).exclude(syncs__state__in=GithubSync.RUNNING)
     begun = 0
     for repository in idle.filter(synced_at__lt=now - timedelta(minutes=1))[: limit * 10]:

@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from tickets.actions import importing
 from tickets.actions.deliveries import Claimed
-from tickets.actions.errors import Conflict, Invalid
+from tickets.actions.errors import Conflict, Invalid, Unavailable
 from tickets.actions.review import require_lead
 from tickets.channels.base import clean_line
 from tickets.channels.file.rows import Choice, ImportFile, Layout, Row, UnreadableFile
@@ -51,7 +51,13 @@ def upload(*, name: str, content: File[bytes], by: User) -> ImportRun:
             "too_large", "This file is larger than 2 GB. Import it with manage.py import_tickets.", field="file"
         )
     shown = str(clean_line(name))[-200:] or "file"
-    stored = default_storage.save(f"imports/{uuid.uuid4().hex}", content)
+    try:
+        stored = default_storage.save(f"imports/{uuid.uuid4().hex}", content)
+    except OSError as error:
+        log.error("file_not_stored", error=str(error)[:300])
+        raise Unavailable(
+            "files_unavailable", "The file cannot be kept just now. Try again soon.", field="file"
+        ) from error
     try:
         with on_disk(stored) as path:
             found = ImportFile.examine(path, name=shown, check=False)
@@ -184,7 +190,7 @@ def work(claimed: Claimed, seconds: float = TURN) -> None:
         try:
             if _pour(run, time.monotonic() + seconds):
                 _end(run)
-        except (UnreadableFile, OSError) as error:
+        except (UnreadableFile, FileNotFoundError) as error:  # another OSError may pass: the lease runs out
             why = f"{_without_path(error)} What was read until then is imported."
             importing.finish(run=run, state=State.FAILED, error=why)
         except Conflict:  # stopped, or in other hands

@@ -38,7 +38,8 @@ def keep(*, issue: GithubIssue, comment: Comment, past: bool = False) -> str:
     `past`: it is history that is being imported. Nobody is told of it, and nothing ended is opened again by it.
     """
     with transaction.atomic():
-        ticket = Ticket.objects.select_for_update(of=("self",)).filter(pk=issue.ticket_id).first()
+        there = Ticket.everything.not_deleted().select_for_update(of=("self",))
+        ticket = there.filter(pk=issue.ticket_id).first()
         if ticket is None:
             return "Its ticket was deleted here."
         known = _known(issue, comment.id)
@@ -101,7 +102,8 @@ def _add(issue: GithubIssue, ticket: Ticket, comment: Comment, *, past: bool) ->
             external_id=external_id,
             created_at=min(comment.created_at, timezone.now()) if not versions else timezone.now(),
         )
-        _after(ticket, message, past=past)
+        if not ticket.spam:  # there it is kept, and nothing is made of it
+            _after(ticket, message, past=past)
     _place(issue, comment, message)
 
 

@@ -14,7 +14,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from tickets.actions.deliveries import Claimed
-from tickets.actions.errors import Conflict, Forbidden, Invalid
+from tickets.actions.errors import Conflict, Forbidden, Invalid, Unavailable
 from tickets.actions.mail_thread import own_addresses
 from tickets.actions.receiving import refuse, take_in
 from tickets.channels.base import clean_line, clean_text
@@ -180,7 +180,7 @@ def _take(box: Box, mailbox: Mailbox, entry: Entry, own: set[str]) -> None:
             return
         mail = reading.read(raw)
         take_in(mail, source=source, received_at=entry.arrived_at, uid=entry.uid, own=own)
-    except (MailboxError, OperationalError, InterfaceError):
+    except (MailboxError, OperationalError, InterfaceError, Unavailable):
         raise
     except Exception as error:
         log.exception("mail_broke", mailbox=mailbox.pk, uid=entry.uid)

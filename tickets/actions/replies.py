@@ -240,5 +240,5 @@ def _enqueue(ticket: Ticket, review: Review, to: str, undo_seconds: int, snooze_
         not_before=now + timedelta(seconds=undo_seconds),
         status_before=ticket.status,
         snoozed_until=snooze_until,
-        correlation_id=correlation.current() or ticket.correlation_id,
+        correlation_id=ticket.correlation_id or correlation.current(),
     )

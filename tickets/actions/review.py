@@ -60,6 +60,8 @@ def correct(
         held = Ticket.objects.select_for_update(of=("self",)).get(pk=ticket.pk)
         suggestion = held.latest_suggestion
         for name, given in changes.items():
+            if name not in DECIDED_BY_PEOPLE:
+                raise Invalid("unknown_field", f"There is no field {name[:50]!r} to decide.", field=name[:50])
             value = normalise(name, given)
             before = held.value_of(name)
             setattr(held, name, value)

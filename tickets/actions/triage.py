@@ -148,7 +148,7 @@ def _store(claimed: Claimed, verdict: Verdict, prepared: Prepared, milliseconds:
         if ticket is None:
             log.info("triage_lease_lost", ticket=claimed.pk)
             return
-        ticket.source = prepared.ticket.source
+        ticket.source = prepared.ticket.source  # as it was when the ticket was read
         engine = verdict.fields["category"].engine if "category" in verdict.fields else "rules"
         with acting(f"machine:{engine}", correlation_id=ticket.correlation_id):
             suggestion = _keep(ticket, verdict, about, milliseconds)

@@ -16,8 +16,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", api.urls),
     path("webhooks/github", github_webhook, name="github-webhook"),
     re_path(
-        r"^webhooks/mail/(?P<sender>[a-z-]{1,30})/(?P<what>inbound|tracking)/?$", webhooks.receive, name="mail-webhook"
+        r"^webhooks/email/(?P<sender>[a-z-]{1,30})/(?P<what>inbound|tracking)/?$", webhooks.receive, name="mail-webhook"
     ),
+    re_path(r"^webhooks/email/(?P<sender>[a-z-]{1,30})/?$", webhooks.receive, {"what": "inbound"}),
+    re_path(r"^webhooks/mail/(?P<sender>[a-z-]{1,30})/(?P<what>inbound|tracking)/?$", webhooks.receive),  # as before
     path("support/", portal.form, name="portal"),
     path("support/known/", portal.known, name="portal-known"),
     path("support/thanks/<str:signed>/", portal.thanks, name="portal-thanks"),

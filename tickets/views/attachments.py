@@ -15,6 +15,7 @@ from tickets.sniffing import OTHER
 from tickets.views.frame import person
 
 log = structlog.get_logger(__name__)
+NOT_NOW = "This file cannot be fetched just now. Try again soon."
 
 
 @require_safe
@@ -39,8 +40,8 @@ def handed_out(attachment: Attachment) -> HttpResponse:
     except FileNotFoundError as error:
         raise Http404 from error
     except OSError as error:
-        log.error("file_not_read", attachment=attachment.pk, error=type(error).__name__)
-        return HttpResponse("This file cannot be fetched just now. Try again soon.", "text/plain", 503)
+        log.error("file_not_read", attachment=attachment.pk, error=str(error)[:300])
+        return HttpResponse(NOT_NOW, "text/plain", 503)
     shown = attachment.can_be_shown
     response = HttpResponse(content, content_type=attachment.content_type if shown else OTHER)
     response["Content-Disposition"] = content_disposition_header(not shown, attachment.name) or "attachment"

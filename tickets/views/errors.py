@@ -16,6 +16,10 @@ PAGES = {
     403: ("You may not do that", "Nothing was changed. Ask an admin of the desk if you should be able to."),
     404: ("There is nothing here", "The page is gone, or it belongs to a team you do not work for."),
     413: ("That is too much at once", "Nothing was stored. Shorten the text and send it again."),
+    422: (
+        "That cannot be stored",
+        "A text in it holds a sign that no text may, or a number is too large. Nothing was changed.",
+    ),
     500: (
         "Something broke on our side",
         "What you did may not have been kept. It has been noted with the number below.",

@@ -52,7 +52,7 @@ def page(request: HttpRequest) -> HttpResponse:
     runs = ImportRun.objects.select_related("source", "by")[:LISTED]
     systems = [one.label for one in FORMATS.values() if one.marks]
     context = {"runs": runs, "refused": refused, "systems": systems, "may_change": leads(person(request))}
-    return settings_page(request, "settings/imports.html", context, 422 if refused else 200)
+    return settings_page(request, "settings/imports.html", context, refused.status if refused else 200)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -1,10 +1,13 @@
-"""What stands between a visitor without a session and the desk."""
+"""What stands between a visitor and the desk's pages."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse
+
+from tickets.views.errors import problem
 
 
 class SignInMiddleware:
@@ -23,3 +26,16 @@ class SignInMiddleware:
             response = HttpResponse(status=200)
             response["HX-Redirect"] = address
         return response
+
+
+class UnstorableMiddleware:
+    """A value that no database takes, a NUL in a text or a number beyond all bounds, is the sender's mistake."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        return problem(request, 422) if isinstance(exception, DataError) else None

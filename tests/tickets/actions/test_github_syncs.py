@@ -159,6 +159,21 @@ def test_what_never_answers_is_given_up_with_its_reason(
     assert sync.state == "failed" and "502" in sync.error and sync.finished_at is not None
     repository.refresh_from_db()
     assert "502" in repository.error
+    _due(repository)
+    assert github_syncs.begin_due() == 0, "not while GitHub may still be away"
+    GithubSync.objects.update(finished_at=timezone.now() - timedelta(minutes=61))
+    assert github_syncs.begin_due() == 1
+    github.failures.clear()
+    GithubSync.objects.update(not_before=timezone.now())
+    while claimed := github_syncs.claim(1):
+        github_syncs.work(claimed[0])
+    repository.refresh_from_db()
+    assert repository.error == ""
+
+
+def _due(repository: GithubRepository) -> None:
+    long_ago = timezone.now() - timedelta(days=1)
+    GithubRepository.objects.filter(pk=repository.pk).update(sync_minutes=15, synced_at=long_ago, issues_since=long_ago)
 
 
 def test_a_secondary_limit_makes_it_wait_as_long_as_github_says(

@@ -291,3 +291,20 @@ def test_a_ticket_that_the_desk_deleted_is_not_made_again(hook: Hook, shop: Repo
     hook("issue_comment", shop.event("issue_comment", "created", 1, comment=shop.comment(1, "Hello?")))
     assert not Ticket.objects.exists() and Message.objects.count() == 1
     assert not GithubEvent.objects.exclude(state="done").exists()
+
+
+def test_what_is_said_on_an_issue_that_is_held_as_spam_is_there_when_it_is_let_in(
+    hook: Hook, shop: Repo, ticket: Ticket
+) -> None:
+    Ticket.objects.update(deleted_at=ticket.created_at, spam=True)
+    hook("issue_comment", shop.event("issue_comment", "created", 1, comment=shop.comment(1, "Hello?")))
+    hook(
+        "issue_comment",
+        shop.event("issue_comment", "created", 1, comment=shop.comment(1, "Hi", author="boss", association="OWNER")),
+    )
+    held = Ticket.everything.get()
+    assert sorted(Message.objects.exclude(pk=ticket.messages.earliest("pk").pk).values_list("text", flat=True)) == [
+        "Hello?",
+        "Hi",
+    ]
+    assert held.spam and held.triage_state == ticket.triage_state and held.updated_at == ticket.updated_at

@@ -103,7 +103,7 @@ def test_another_role_holds_from_the_next_click(admin: Client, agent: User, revi
 
 def test_the_last_admin_is_told_why_they_stay_one(admin: Client, admin_of_desk: User) -> None:
     answer = admin.post(f"/settings/people/{admin_of_desk.pk}/", {"role": "lead", "capacity": "25"})
-    assert answer.status_code == 422
+    assert answer.status_code == 409
     assert "last admin" in answer.content.decode()
 
 

@@ -395,3 +395,29 @@ def test_who_gives_a_ticket_to_another_team_is_back_in_the_queue(
 def test_a_number_beyond_all_numbers_is_refused_and_breaks_nothing(desk: Client, reviewed: Ticket) -> None:
     response = desk.post(f"/tickets/{reviewed.number}/approval/", _approval(reviewed, answers="9" * 5000))
     assert response.status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("address", "values", "status"),
+    [
+        ("review/", {"field": "category", "value": "billing", "why": "a\x00b"}, 422),
+        ("review/", {"field": "nonsense", "value": ""}, 422),
+        ("review/", {"field": "subject", "value": ""}, 422),
+        ("assignment/", {"assignee": "a\x00b"}, 422),
+        ("comments/", {"text": "a\x00b \u202e \U0001f600 <script>1</script>"}, 302),
+    ],
+)
+def test_no_sign_and_no_name_of_a_field_breaks_a_form_of_the_desk(
+    desk: Client, reviewed: Ticket, address: str, values: dict[str, str], status: int
+) -> None:
+    desk.raise_request_exception = False
+    answer = desk.post(f"{reviewed.get_absolute_url()}{address}", values)
+    assert answer.status_code == status
+    reviewed.refresh_from_db()
+    assert reviewed.value_of("category") != "billing" and "subject" not in reviewed.provenance
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "a@\x00", "\U0001f600", "x" * 5000])
+def test_no_name_breaks_the_sign_in(client: Client, db: None, name: str) -> None:
+    client.raise_request_exception = False
+    assert client.post("/sign-in/", {"login": name, "password": "x"}).status_code in (200, 422)

@@ -21,7 +21,7 @@ from tickets.channels.api.wire import answer
 from tickets.models import TEXT_LIMIT, Attachment, Message
 from tickets.models.attachment import SHOWN_IN_PLACE
 from tickets.sniffing import OTHER
-from tickets.views.attachments import handed_out
+from tickets.views.attachments import NOT_NOW, handed_out
 
 _BYTES: dict[str, Any] = {
     "responses": {200: {"description": "The file itself", "content": {kind: {} for kind in (OTHER, *SHOWN_IN_PLACE)}}}
@@ -62,4 +62,7 @@ def get_attachment(request: HttpRequest, number: int, pk: int) -> HttpResponse:
     """The bytes, of any message in the ticket's thread: never as a page, whatever is in them."""
     thread = Message.objects.thread(find(caller(request, "read"), number))
     kept = Attachment.objects.filter(message__in=thread)
-    return handed_out(get_object_or_404(kept, pk=pk if pk < 2**63 else None))
+    response = handed_out(get_object_or_404(kept, pk=pk if pk < 2**63 else None))
+    if response.status_code == 503:
+        raise Problem(503, "files_unavailable", NOT_NOW)
+    return response

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from tickets import markdown
 from tickets.channels.base import clean_line
 from tickets.channels.email import attached, subjects
-from tickets.models import Mailbox, Message
+from tickets.models import Acknowledgement, Mailbox, Message
 
 if TYPE_CHECKING:
     from tickets.models import Delivery, Source, Ticket
@@ -83,6 +83,9 @@ def _thread(ticket: Ticket, reply: Message) -> dict[str, str]:
     """In-Reply-To the customer's last mail (else ours before), References to all of them, oldest first."""
     earlier = Message.objects.with_customer(ticket).conversation().filter(pk__lt=reply.pk).exclude(message_id="")
     known = list(earlier.values_list("message_id", "kind"))
+    if not known:  # what came by form or API has no mail of theirs, but perhaps our receipt
+        sent = Acknowledgement.objects.filter(ticket=ticket, state=Acknowledgement.State.SENT)
+        known = [(identity, Message.Kind.OUTBOUND) for identity in sent.values_list("identity", flat=True)]
     identities = [f"<{re.sub(r'[^!-~]|[<>]', '', identity)}>" for identity, _ in known]
     if not identities:
         return {}
