@@ -24,7 +24,7 @@ INSIDE = ("/", "/tickets/", "/tickets/?status=escalated", "/tickets/?q=nothing-h
           "/settings/rules/firings/", "/settings/webhooks/", "/settings/webhooks/new/", "/settings/github/",
           "/settings/github/accounts/new/", "/settings/mail/", "/settings/mail/new/", "/settings/imports/",
           "/settings/spam/", "/settings/macros/", "/settings/macros/new/", "/settings/notifications/",
-          "/tickets/meaning/?q=refund", "/tickets/999999/", "/tickets/?open={number}")  # fmt: skip
+          "/tickets/meaning/?q=refund", "/tickets/new/", "/tickets/999999/", "/tickets/?open={number}")  # fmt: skip
 OUTSIDE = ("/sign-in/", "/sign-in/forgotten/", "/sign-in/ended/", "/invitation/forged/", "/support/",
            "/support/t/forged/")  # fmt: skip
 

@@ -60,8 +60,7 @@ def correct(
         held = Ticket.objects.select_for_update(of=("self",)).get(pk=ticket.pk)
         suggestion = held.latest_suggestion
         for name, given in changes.items():
-            if name not in DECIDED_BY_PEOPLE:
-                raise Invalid("unknown_field", f"There is no field {name[:50]!r} to decide.", field=name[:50])
+            _refuse_unknown(name)
             value = normalise(name, given)
             before = held.value_of(name)
             setattr(held, name, value)
@@ -89,6 +88,11 @@ def correct(
         _finish(held)
         announce(held, "routed" if "team" in changes else "changed")
     return held
+
+
+def _refuse_unknown(name: str) -> None:
+    if name not in DECIDED_BY_PEOPLE:
+        raise Invalid("unknown_field", f"There is no field {name[:50]!r} to decide.", field=name[:50])
 
 
 def accept(

@@ -68,7 +68,7 @@ def of_sendgrid() -> dict[str, str]:
     }  # fmt: skip
 
 
-MAILGUN, POSTMARK, SENDGRID = (f"/webhooks/mail/{name}/inbound/" for name in ("mailgun", "postmark", "sendgrid"))
+MAILGUN, POSTMARK, SENDGRID = (f"/webhooks/email/{name}" for name in ("mailgun", "postmark", "sendgrid"))
 
 
 def test_a_mail_by_postmark_is_a_ticket_once(client: Client) -> None:
@@ -176,7 +176,7 @@ def test_a_service_reports_a_mail_that_came_back(client: Client, delivered: Deli
         "ID": 42, "Email": "kim@example.com", "BouncedAt": "2026-11-02T09:00:00Z", "Details": "550 no such user",
         "Description": "The server was unable to deliver your message",
     }  # fmt: skip
-    assert post(client, "/webhooks/mail/postmark/tracking/", json.dumps(event)) == 200
+    assert post(client, "/webhooks/email/postmark/tracking/", json.dumps(event)) == 200
     delivered.refresh_from_db()
     assert (delivered.state, "550 no such user" in delivered.error) == ("failed", True)
 

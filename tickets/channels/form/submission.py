@@ -38,8 +38,11 @@ class Submission:
             key = str(uuid.uuid4())
         return cls({name: posted.get(name, "") for name in (*FIELDS, HONEYPOT)}, key=key)
 
-    def inbound(self) -> Inbound | None:
-        """The request as the desk takes it; None when something is wrong, and then `errors` says what."""
+    def inbound(self, *, by_staff: bool = False) -> Inbound | None:
+        """The request as the desk takes it; None when something is wrong, and then `errors` says what.
+
+        Staff may file one for somebody whose address they do not know.
+        """
         values = self.values
         if values[HONEYPOT].strip():
             self.errors = {HONEYPOT: TRAPPED}
@@ -56,7 +59,7 @@ class Submission:
             )
         except ValidationError as error:
             self.errors = {NAMES.get(name, name): sentence for name, sentence in complaints(error).items()}
-        if not values["email"].strip():
+        if not values["email"].strip() and not by_staff:
             self.errors["email"] = "Enter your e-mail address, so that we can answer."
         return None if self.errors else inbound
 
