@@ -219,7 +219,8 @@ def add_customer_message(
     """The customer wrote again: the draft is stale, an ended ticket is open again, the machine reads it all anew.
 
     On a merged ticket all of that happens at the one whose thread it belongs to; the message keeps its place. What is
-    spam stays so; and what a blocked sender adds to a ticket of their own makes that spam.
+    spam stays so; what a blocked sender adds to a ticket of their own makes that spam, and to somebody else's is a
+    note there, which nothing reads or answers.
     """
     requester = requester or ticket.requester
     if ticket.spam:
@@ -228,9 +229,11 @@ def add_customer_message(
         one, held = hold_thread(ticket)
         if external_id and (known := Message.objects.filter(origin=one, external_id=external_id).first()):
             return known  # it came before, and was split off since
+        blocked = blocking(requester) if requester else None
+        own = requester is not None and requester.pk == held.requester_id == one.requester_id
         message = Message.objects.create(
             ticket=one,
-            kind=Message.Kind.INBOUND,
+            kind=Message.Kind.SYSTEM if blocked and not own else Message.Kind.INBOUND,
             text=text,
             requester=requester,
             external_id=external_id,
@@ -238,24 +241,30 @@ def add_customer_message(
             created_at=timezone.now(),
         )
         attach_all(message=message, files=files)
-        blocked = blocking(requester) if requester and requester.pk == held.requester_id == one.requester_id else None
+        if blocked and not own:
+            announce(held, "comment")
+            return message
         if blocked and one is held:
             hold(ticket=held, held=Held(Why.BLOCKED, blocked))
             return message
-        Draft.objects.filter(ticket=held).update(stale=True)
-        if held.status in ENDED or held.status == Status.WAITING:
-            held.set_status(Status.NEW)
-        if not held.escalated:
-            held.provenance.pop("escalated", None)  # a person's no was about what had been written until then
-        held.submit(lane=None)
-        held.snoozed_until = None
-        reckon(held)
-        held.save(update_fields=[*SUBMISSION, *SLA, "status", "resolved_at", "provenance", "snoozed_until"])
-        ring("interactive")
+        _take_up_again(held)
         for changed in {one.pk: one, held.pk: held}.values():
             announce(changed, "changed")
         tell_assignee(kind="reply", ticket=held, text=excerpt_of(text))
     return message
+
+
+def _take_up_again(ticket: Ticket) -> None:
+    Draft.objects.filter(ticket=ticket).update(stale=True)
+    if ticket.status in ENDED or ticket.status == Status.WAITING:
+        ticket.set_status(Status.NEW)
+    if not ticket.escalated:
+        ticket.provenance.pop("escalated", None)  # a person's no was about what had been written until then
+    ticket.submit(lane=None)
+    ticket.snoozed_until = None
+    reckon(ticket)
+    ticket.save(update_fields=[*SUBMISSION, *SLA, "status", "resolved_at", "provenance", "snoozed_until"])
+    ring("interactive")
 
 
 def _add_to_spam(

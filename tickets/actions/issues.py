@@ -145,7 +145,10 @@ def _bring_in_step(
     row.save()
     if ticket is not None:
         # Only what is said of it: the ticket's own row, and so its history, is written by whoever decides.
-        Ticket.objects.filter(pk=ticket.pk).update(raw=clean_raw(dict(raw)))
+        kept, said = dict(raw), _title_taken(ticket)
+        if edited is False and said is not None:
+            kept["title"] = said  # of a new title the event of its own has to tell, which may come later
+        Ticket.objects.filter(pk=ticket.pk).update(raw=clean_raw(kept))
         if changed:
             Ticket.objects.filter(pk=ticket.pk).update(updated_at=timezone.now())
             announce(ticket, "changed")
@@ -153,12 +156,18 @@ def _bring_in_step(
 
 def _revise(row: GithubIssue, ticket: Ticket, issue: Issue) -> None:
     """Title or text changed: the text is one more message, and the machine reads it all again."""
-    said = (ticket.raw or {}).get("title")
+    said = _title_taken(ticket)
     title = issue.title if said is not None and issue.title != said else None
     text = issue.text if issue.digest != row.text_digest else None
     row.text_digest = issue.digest
     if title is not None or text is not None:
         intake.revise(ticket=ticket, title=title, text=text)
+
+
+def _title_taken(ticket: Ticket) -> str | None:
+    """The title as it was when it was last taken over; None where the ticket keeps no payload."""
+    said = (ticket.raw or {}).get("title")
+    return None if said is None else str(said)
 
 
 def _become(row: GithubIssue, new: GithubIssue.State, ticket: Ticket | None, actor: Account | None) -> None:

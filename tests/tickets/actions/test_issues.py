@@ -308,3 +308,12 @@ def test_what_is_said_on_an_issue_that_is_held_as_spam_is_there_when_it_is_let_i
         "Hi",
     ]
     assert held.spam and held.triage_state == ticket.triage_state and held.updated_at == ticket.updated_at
+
+
+def test_a_new_title_is_not_lost_where_a_label_comes_before_it(hook: Hook, shop: Repo, ticket: Ticket) -> None:
+    shop.change(1, title="Crash on save")
+    labelled = shop.event("issues", "labeled", 1)
+    hook("issues", labelled)
+    hook("issues", shop.event("issues", "edited", 1))
+    ticket.refresh_from_db()
+    assert ticket.subject == "Crash on save"

@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from tests.mails import DESK, bounce, octets, taken, written
 from tests.tickets.actions.test_receiving import approve, ticket_of
-from tickets.actions import acknowledging, deliveries, intake, mailboxes, mailings, notifying, outgoing
+from tests.tickets.conftest import MakeTicket, last_seen
+from tickets.actions import acknowledging, deliveries, intake, mailboxes, mailings, notifying, outgoing, replies
 from tickets.actions.deliveries import Claimed
 from tickets.channels.base import Inbound
 from tickets.models import (
@@ -89,6 +90,19 @@ def test_who_writes_is_told_the_number_and_where_to_follow_it(
     assert client.get(ticket.get_status_url()).status_code == 200
     assert "CSV export" not in text + html
     assert Acknowledgement.objects.get().state == "sent"
+
+
+def test_the_first_reply_to_a_form_stands_in_the_thread_of_its_receipt(
+    form: Source, make_ticket: MakeTicket, agent: User, folder: Path
+) -> None:
+    form.receipts = True
+    form.save()
+    ticket = make_ticket()
+    (receipt,) = sent(folder)
+    replies.approve(ticket=ticket, text="Done.", version=0, answers=last_seen(ticket), by=agent, keep_open=True)
+    Delivery.objects.update(not_before=timezone.now())
+    reply = next(mail for mail in sent(folder) if "Done." in str(mail.get_body(("plain",))))
+    assert reply["In-Reply-To"] == reply["References"] == receipt["Message-ID"]
 
 
 def test_a_receipt_says_what_it_is_so_that_no_program_answers_it(come: Come, folder: Path) -> None:

@@ -224,6 +224,20 @@ def test_what_a_blocked_sender_adds_to_their_own_ticket_makes_it_spam(reviewed: 
     assert (held(reviewed).spam, message.text, held(reviewed).triage_state) == (True, "A prize.", "triaged")
 
 
+def test_what_a_blocked_sender_adds_to_anothers_ticket_is_a_note_that_nothing_reads(
+    reviewed: Ticket, make_ticket: MakeTicket, agent: User, lead: User
+) -> None:
+    blocking.block(what="win@prizes.example", by=lead)
+    stranger = intake.requester_of("win@prizes.example", "Win")
+    before = (reviewed.status, reviewed.triage_state, reviewed.draft.stale)
+    note = intake.add_customer_message(ticket=reviewed, text="A prize.", requester=stranger)
+    reviewed.refresh_from_db()
+    assert note.kind == Message.Kind.SYSTEM and note.author_label == "Win"
+    assert (reviewed.status, reviewed.triage_state, reviewed.draft.stale) == before
+    read = inquiry_of(reviewed, list(Message.objects.with_customer(reviewed)))
+    assert "prize" not in read.text and last_seen(reviewed) != note.pk
+
+
 def test_a_flood_is_held_and_leads_are_told_once(form: Source, lead: User, settings: Settings) -> None:
     settings.FLOOD_TICKETS, settings.FLOOD_MINUTES = 3, 10
     found = [send(form).spam for _ in range(7)]
