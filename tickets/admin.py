@@ -103,7 +103,7 @@ class TicketForm(_TicketForm):
 
     def clean_subject(self) -> str:
         subject: str = self.cleaned_data["subject"]
-        if "subject" in self.changed_data and not subject:
+        if self.add_prefix("subject") in self.data and not subject:
             raise forms.ValidationError("A ticket needs a subject.")
         return subject
 

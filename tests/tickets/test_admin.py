@@ -6,7 +6,8 @@ from django.test import Client
 from django.urls import reverse
 
 from tickets.actions import status
-from tickets.models import Agent, Event, Review, Source, Status, Team, Ticket
+from tickets.context import taxonomy as known_labels
+from tickets.models import Agent, Category, Event, Review, Source, Status, Team, Ticket
 from triage.models import User
 
 
@@ -155,3 +156,26 @@ def test_masking_is_on_for_every_source_until_an_admin_turns_it_off(admin: Clien
 def test_a_subject_changed_here_is_read_again(admin: Client, reviewed: Ticket) -> None:
     _change(admin, reviewed, subject="Import fails")
     assert (reviewed.subject, reviewed.triage_state) == ("Import fails", "submitted")
+
+
+def test_a_ticket_keeps_a_subject(admin: Client, reviewed: Ticket) -> None:
+    address = reverse("admin:tickets_ticket_change", args=[reviewed.pk])
+    answer = admin.post(address, _values(reviewed, subject="  ", priority="P1"))
+    assert answer.status_code == 200 and "A ticket needs a subject." in answer.content.decode()
+    reviewed.refresh_from_db()
+    assert (reviewed.subject, reviewed.priority == "P1") == ("Export fails", False)
+
+
+def test_a_team_and_a_category_made_here_can_be_given_at_once(admin: Client, reviewed: Ticket) -> None:
+    label = {"description": "Doors and badges.", "aliases": "[]", "active": "on"}
+    made = admin.post(reverse("admin:tickets_team_add"), {"key": "facilities", "name": "Facilities", **label})
+    assert made.status_code == 302, made.context["errors"]
+    team = Team.objects.get(key="facilities")
+    made = admin.post(
+        reverse("admin:tickets_category_add"), {"key": "badges", "name": "Badges", "default_team": team.pk, **label}
+    )
+    assert made.status_code == 302, made.context["errors"]
+    known, _ = known_labels()
+    assert ("badges", "facilities") in [(one.key, one.default_team) for one in known.categories]
+    _change(admin, reviewed, category=Category.objects.get(key="badges").pk, team=team.pk)
+    assert (reviewed.value_of("category"), reviewed.value_of("team")) == ("badges", "facilities")
