@@ -7,7 +7,7 @@ MANAGE := $(BIN)/python manage.py
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up stop status test check bench demo health logs trace db-shell db-reset backup restore lock
+.PHONY: help setup setup-dev up stop status test check bench demo health metrics logs trace db-shell db-reset backup restore lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ status: setup ## what runs, where, and how much waits
 
 health: setup ## ask the running desk for its health
 	@$(MANAGE) health
+
+metrics: setup ## the figures that Prometheus is told at /metrics
+	@$(MANAGE) metrics
 
 demo: setup ## send a few sample tickets to the running desk
 	@$(MANAGE) demo

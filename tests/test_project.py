@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
@@ -45,12 +46,21 @@ def test_ci_runs_what_the_readme_says_and_nothing_else() -> None:
     assert [step for step in steps if step.startswith("make ")] == ["make check", "make test"]
 
 
-TARGETS = "setup up stop test check bench status health demo logs trace db-shell db-reset backup restore"
+TARGETS = "setup up stop test check bench status health metrics demo logs trace db-shell db-reset backup restore"
 
 
 @pytest.mark.parametrize("target", TARGETS.split())
 def test_make_has_the_target_and_says_what_it_does(target: str) -> None:
     assert re.search(rf"^{target}:.*## \S", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_containers_keep_files_beyond_their_life_and_share_them() -> None:
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    place = re.search(r"TRIAGE_VAR=(\S+)", dockerfile)
+    assert place and f"install -d -o triage -g triage {place[1]}" in dockerfile and "\nUSER triage\n" in dockerfile
+    mounts = {name: compose["services"][name].get("volumes") for name in ("migrate", "web", "worker")}
+    assert all(mount == [f"files:{place[1]}"] for mount in mounts.values()) and "files" in compose["volumes"]
 
 
 def test_requirements_are_hashed_and_name_no_address() -> None:

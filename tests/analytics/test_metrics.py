@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
@@ -52,3 +54,9 @@ def test_it_tells_nobody_without_a_key(db: None) -> None:
     assert Client().get("/metrics", headers={"X-API-KEY": "td_wrong"}).status_code == 401
     _, key = keys.create(name="writer", scopes=("write",), username=None, source_name="API")
     assert Client().get("/metrics", headers={"X-API-KEY": key}).status_code == 403
+
+
+def test_the_command_prints_what_the_address_gives(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    make()
+    call_command("metrics")
+    assert "triage_tickets{" in capsys.readouterr().out
