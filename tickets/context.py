@@ -11,7 +11,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError
 
-from tickets.channels import CHANNELS
+from tickets.channels import replying
 from tickets.models import Category, Component, Message, Priority, Requester, Team, Ticket
 from tickets.models.taxonomy import Label as LabelRow
 from tickets.neighbours import Neighbour, Neighbours, neighbours_of
@@ -111,7 +111,7 @@ def inquiry_of(ticket: Ticket, messages: Sequence[Message]) -> Inquiry:
         subject_id=str(ticket.number),
         masking=ticket.source.masking,
         others=_others(ticket, messages),
-        link_follows=CHANNELS[CHANNELS[ticket.source.kind].replies_by].links_back,
+        link_follows=replying(ticket).links_back,
     )
 
 

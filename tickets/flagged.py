@@ -80,7 +80,8 @@ def _known(ticket: Ticket, suggestion: Suggestion | None) -> Iterator[str]:
 
 def _own(ticket: Ticket, suggestion: Suggestion | None) -> Iterator[str]:
     """What the desk says of itself: its door, its status page, its target for an answer, its templates and macros."""
-    yield _template(suggestion)
+    if template := _template(suggestion):
+        yield template
     yield from (ticket.source.sender, ticket.source.signature, ticket.source.guidance)
     yield f"{settings.BASE_URL}{ticket.get_status_url()}"
     yield from Macro.objects.active().exclude(scope=Macro.Scope.OWN).values_list("text", flat=True)

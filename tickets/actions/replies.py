@@ -16,7 +16,7 @@ from tickets.actions.mail_thread import copies_of
 from tickets.actions.promising import reckon
 from tickets.actions.review import require_decider
 from tickets.actions.snoozing import require_ahead
-from tickets.channels import CHANNELS
+from tickets.channels import replying
 from tickets.channels.base import Channel
 from tickets.flagged import flags_of, stored
 from tickets.live import announce
@@ -166,7 +166,7 @@ def why_nobody(ticket: Ticket) -> str:
 
 
 def _channel(ticket: Ticket) -> Channel:
-    return CHANNELS[CHANNELS[ticket.source.kind].replies_by]()
+    return replying(ticket)()
 
 
 def _recipient(ticket: Ticket) -> str:
@@ -182,7 +182,7 @@ def _enclosed(ticket: Ticket, seen: Collection[int] | None) -> list[Attachment]:
     files = list(drafted(ticket))
     if seen is not None and {one.pk for one in files} != set(seen):
         raise Conflict("files_changed", "The files of this reply were changed meanwhile. Look at them before you send.")
-    if files and not CHANNELS[CHANNELS[ticket.source.kind].replies_by].carries_files:
+    if files and not replying(ticket).carries_files:
         raise Invalid(
             "no_files_there", "Replies to this ticket cannot have files. Remove them first.", field="attachments"
         )
@@ -225,7 +225,7 @@ def _accepted(ticket: Ticket, text: str, suggestion: Suggestion | None, accept: 
 
 
 def _enqueue(ticket: Ticket, review: Review, to: str, undo_seconds: int, snooze_until: datetime | None) -> Delivery:
-    channel, now = CHANNELS[ticket.source.kind].replies_by, timezone.now()
+    channel, now = replying(ticket).kind, timezone.now()
     message = Message.objects.create(
         ticket=ticket, kind=Message.Kind.OUTBOUND, text=review.text, author=review.by, created_at=now
     )

@@ -74,6 +74,11 @@ class Channel(ABC):
     links_back: ClassVar[bool] = True
     carries_files: ClassVar[bool] = False
 
+    @classmethod
+    def replies_for(cls, ticket: Ticket) -> str:
+        """The key of the channel that answers to this ticket leave by."""
+        return cls.replies_by
+
     def recipient_of(self, ticket: Ticket) -> str:
         """Whom a reply goes to, as it is kept with the delivery; empty where there is nobody."""
         return ticket.requester.email if ticket.requester else ""

@@ -18,8 +18,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(
         r"^webhooks/email/(?P<sender>[a-z-]{1,30})/(?P<what>inbound|tracking)/?$", webhooks.receive, name="mail-webhook"
     ),
-    re_path(r"^webhooks/email/(?P<sender>[a-z-]{1,30})/?$", webhooks.receive, {"what": "inbound"}),
-    re_path(r"^webhooks/mail/(?P<sender>[a-z-]{1,30})/(?P<what>inbound|tracking)/?$", webhooks.receive),  # as before
+    re_path(
+        r"^webhooks/email/(?P<sender>[a-z-]{1,30})/?$", webhooks.receive, {"what": "inbound"}, name="mail-webhook-in"
+    ),
+    re_path(  # as it was called before
+        r"^webhooks/mail/(?P<sender>[a-z-]{1,30})/(?P<what>inbound|tracking)/?$",
+        webhooks.receive,
+        name="mail-webhook-before",
+    ),
     path("support/", portal.form, name="portal"),
     path("support/known/", portal.known, name="portal-known"),
     path("support/thanks/<str:signed>/", portal.thanks, name="portal-thanks"),

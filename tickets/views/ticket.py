@@ -27,7 +27,7 @@ from tickets.actions.replies import why_nobody
 from tickets.actions.snoozing import presets
 from tickets.actions.undo import undoable
 from tickets.answered import answered
-from tickets.channels import CHANNELS
+from tickets.channels import replying
 from tickets.flagged import shown, stored
 from tickets.load import carriers_of, suggested_of
 from tickets.mentions import mentioned
@@ -181,7 +181,7 @@ def context_of(ticket: Ticket, user: User) -> dict[str, Any]:
 
 def enclosures_of(ticket: Ticket, *, any_there: bool = True) -> dict[str, Any]:
     """The files that go along with the next reply, and what may be added to them; nothing where a door takes none."""
-    carries = CHANNELS[CHANNELS[ticket.source.kind].replies_by].carries_files if ticket.is_open else False
+    carries = replying(ticket).carries_files if ticket.is_open else False
     files = list(drafted(ticket)) if ticket.is_open and any_there else []
     return {"enclosures": files, "file_limits": limits() if carries else ""}
 

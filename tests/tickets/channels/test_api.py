@@ -5,12 +5,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core import mail
 from django.db import connections
 from django.utils import timezone
 
 from tests.tickets.channels.conftest import NEW, ApiClient, Caller
-from tests.tickets.conftest import MakeTicket
-from tickets.actions import keys, merging
+from tests.tickets.conftest import MakeTicket, last_seen
+from tickets.actions import deliveries, keys, merging, replies
 from tickets.channels.api.schemas import KnownTicketOut, ReadingOut, StatsOut, TicketOut
 from tickets.models import ApiKey, Delivery, Draft, Message, Review, Source, Suggestion, Team, Ticket
 from triage.models import Call, Pause, User
@@ -665,6 +666,7 @@ def test_the_documentation_loads_nothing_from_elsewhere(taxonomy: None) -> None:
         "/api/v1/tickets/{number}",
         "/api/v1/tickets/{number}/reprocess",
         "/api/v1/tickets/{number}/approval",
+        "/api/v1/tickets/{number}/messages",
         "/api/v1/tickets/{number}/comments",
         "/api/v1/tickets/{number}/attachments",
         "/api/v1/tickets/{number}/attachments/{pk}",
@@ -683,3 +685,27 @@ def test_a_merged_ticket_says_where_it_went(
     told = api.send("get", f"/tickets/{twin.number}").json()
     assert (told["status"], told["merged_into"], told["snoozed_until"]) == ("closed", reviewed.number, None)
     problem(api.send("patch", f"/tickets/{twin.number}", {"status": "in_review"}), 409)
+
+
+def test_who_named_no_address_fetches_the_answer(api: ApiClient, agent: User, taxonomy: None) -> None:
+    filed = api.send("post", "/tickets", {"title": "Export fails", "description": "It stops half way."}).json()
+    ticket = Ticket.objects.get(pk=filed["number"])
+    replies.approve(
+        ticket=ticket,
+        text="Update it.",
+        version=0,
+        answers=last_seen(ticket),
+        by=agent,
+        keep_open=True,
+        undo_seconds=10,
+    )
+    said = f"/tickets/{ticket.number}/messages"
+    assert [one["kind"] for one in api.send("get", said).json()["items"]] == ["customer"], "it can be taken back"
+    Delivery.objects.update(not_before=timezone.now())
+    for claimed in deliveries.claim(10):
+        deliveries.deliver(claimed)
+    assert [(one.channel, one.state) for one in Delivery.objects.all()] == [("api", "sent")]
+    reply, asked = api.send("get", said).json()["items"]
+    assert (asked["kind"], asked["text"]) == ("customer", "It stops half way.")
+    assert (reply["kind"], reply["text"], reply["author"]) == ("reply", "Update it.", agent.label)
+    assert mail.outbox == []

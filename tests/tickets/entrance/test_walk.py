@@ -99,6 +99,7 @@ TABLE = {
     "tickets:notifications-seen": (NO_GET, OWN),
     "tickets:notification-seen": (NO_GET, OWN),
     "tickets:pause-end": LEADS,
+    "tickets:new": ("sfyyyyf", "sfyyyyf"),
     "tickets:replays": ("sfffyyy", "sfffyyf"),
     "tickets:new-replay": ("sfffyyy", NO_METHOD),
     "tickets:replay": ("sfffyyy", NO_METHOD),
@@ -165,6 +166,8 @@ TABLE = {
     "tickets:receipts": NONE_TO_CHANGE,
     "tickets:mail": ("snnnnnn", NO_METHOD),
     "tickets:mail-webhook": (NO_GET, "nnnnnnf"),  # no secret is set
+    "tickets:mail-webhook-in": (NO_GET, "nnnnnnf"),
+    "tickets:mail-webhook-before": (NO_GET, "nnnnnnf"),
     "tickets:replay-cancellation": LEADS,
     "tickets:replay-switch": LEADS,
     "tickets:queue": (OWN, NO_METHOD),  # to an outsider it is empty
@@ -237,6 +240,7 @@ KEYED: dict[str, tuple[tuple[str, dict[str, Any], str], ...]] = {
     "change_ticket": (("patch", {"priority": "P1"}, "ynnyyyf"),),
     "reprocess_ticket": (("post", {}, "ynnyyyf"),),
     "approve_reply": (("post", {"text": "Hello"}, "fnnyyyf"),),
+    "list_messages": (("get", {}, "ynnyyyy"),),
     "list_comments": (("get", {}, "ynnyyyy"),),
     "add_comment": (("post", {"text": "Look"}, "ynnyyyf"),),
     "add_attachments": (("post", {}, "ynnyyyf"),),  # told that there is no file: 422
@@ -379,6 +383,7 @@ OF_A_TICKET = {
     "change_ticket",
     "reprocess_ticket",
     "approve_reply",
+    "list_messages",
     "list_comments",
     "add_comment",
     "similar_tickets",

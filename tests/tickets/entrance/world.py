@@ -121,6 +121,8 @@ def furnish(people: dict[str, User | None], ticket: Ticket, other: Ticket) -> Wo
         **{f"tickets:webhook-{what}": {"pk": 999, "call_pk": 999} for what in ("call", "redelivery")},
         "tickets:mail": {"pk": 999},
         "tickets:mail-webhook": {"sender": "mailgun", "what": "inbound"},
+        "tickets:mail-webhook-in": {"sender": "mailgun"},
+        "tickets:mail-webhook-before": {"sender": "mailgun", "what": "inbound"},
         "mfa_edit_webauthn": {"pk": 1},
         "mfa_remove_webauthn": {"pk": 1},
         "tickets:portal-status": {"signed": ticket.signed_id},

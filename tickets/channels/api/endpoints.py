@@ -23,6 +23,7 @@ from tickets.channels.api.present import (
     present,
     present_comments,
     present_known,
+    present_messages,
     present_tickets,
     present_verdict,
 )
@@ -36,6 +37,7 @@ from tickets.channels.api.schemas import (
     Filters,
     HowMany,
     KnownTicketOut,
+    MessagePage,
     NewComment,
     NewTicket,
     NewTickets,
@@ -55,7 +57,9 @@ from tickets.models import ApiKey, Message, Priority, Status, Ticket, TriageStat
 from tickets.similar import similar_to
 
 SCOPE_OF = {
-    **dict.fromkeys(("list_tickets", "get_ticket", "list_comments", "similar_tickets", "classify", "stats"), "read"),
+    **dict.fromkeys(
+        ("list_tickets", "get_ticket", "list_messages", "list_comments", "similar_tickets", "classify", "stats"), "read"
+    ),
     "get_attachment": "read",
     **dict.fromkeys(("create_ticket", "create_tickets", "change_ticket", "reprocess_ticket", "add_comment"), "write"),
     "add_attachments": "write",
@@ -233,6 +237,16 @@ def approve_reply(request: HttpRequest, number: int, body: Approval) -> HttpResp
         "text": delivery.message.text,
     }
     return answer({"delivery": sent, "ticket": shown(key, number)}, code=201)
+
+
+@api.get("/tickets/{int:number}/messages", response={200: MessagePage, **PROBLEMS}, summary="List the conversation")
+def list_messages(request: HttpRequest, number: int, paging: Query[Paging]) -> HttpResponse:
+    """What the customer wrote and what was answered, newest first. A reply is here once nobody can take it back."""
+    key = caller(request, "read")
+    known_only(request, Paging)
+    said = Message.objects.with_customer(find(key, number)).for_customers()
+    said = said.select_related("author", "requester").prefetch_related("attachments")
+    return answer(page(said, cursor=paging.cursor, limit=paging.limit, present=present_messages))
 
 
 @api.get("/tickets/{int:number}/comments", response={200: CommentPage, **PROBLEMS}, summary="List internal comments")

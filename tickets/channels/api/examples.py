@@ -157,6 +157,9 @@ ANSWERS: dict[str, dict[int, Any]] = {
             "ticket": _TICKET,
         }
     },
+    "list_messages": {
+        200: {"items": [{**_COMMENT, "kind": "reply", "text": "We mended the export; please try again."}], "next": None}
+    },
     "list_comments": {200: {"items": [_COMMENT], "next": None}},
     "add_comment": {201: _COMMENT},
     "add_attachments": {201: {**_COMMENT, "attachments": [_FILE]}},

@@ -113,6 +113,11 @@ def present_comments(messages: Sequence[Message]) -> list[Json]:
     ]
 
 
+def present_messages(messages: Sequence[Message]) -> list[Json]:
+    kinds = ["reply" if message.kind == Message.Kind.OUTBOUND else "customer" for message in messages]
+    return [{**shown, "kind": kind} for shown, kind in zip(present_comments(messages), kinds, strict=True)]
+
+
 def present_attachment(one: Attachment) -> Json:
     return {
         "id": one.pk,

@@ -229,6 +229,15 @@ class CommentOut(BaseModel):
     attachments: list[AttachmentOut]
 
 
+class MessageOut(CommentOut):
+    kind: Literal["customer", "reply"]
+
+
+class MessagePage(BaseModel):
+    items: list[MessageOut]
+    next: str | None
+
+
 class CommentPage(BaseModel):
     items: list[CommentOut]
     next: str | None
