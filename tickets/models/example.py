@@ -1,18 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Self
-
 from django.db import models
-from pgvector.django import CosineDistance, HalfVectorField, HnswIndex
+from pgvector.django import HalfVectorField, HnswIndex
 
 from tickets.models.ticket import Ticket
-
-
-class ExampleQuerySet(models.QuerySet["Example"]):
-    def nearest(self, vector: Sequence[float]) -> Self:
-        """Ordered by likeness to a vector of the shipped embedding; adds `distance` (1 - cosine)."""
-        return self.exclude(embedding=None).annotate(distance=CosineDistance("embedding", vector)).order_by("distance")
 
 
 class Example(models.Model):
@@ -25,9 +16,8 @@ class Example(models.Model):
     labels = models.JSONField(help_text="{field: value} of what a person accepted, corrected or set.")
     embedding = HalfVectorField(dimensions=384, null=True)
     updated_at = models.DateTimeField(auto_now=True)
-    distance: float  # only on rows of nearest()
 
-    objects = ExampleQuerySet.as_manager()
+    objects = models.Manager["Example"]()
 
     class Meta:
         indexes = [
